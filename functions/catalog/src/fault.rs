@@ -1,0 +1,360 @@
+//! What can go wrong, under the names that Step Functions, alarms and people know it by.
+//!
+//! One table decides for every fault whether a retry can help and what the operator should do. The Retry blocks of the
+//! state machine are generated from it.
+
+use std::fmt;
+
+/// A kind of failure. Its wire name never changes: state machines and alarms match on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The source does not answer, or the connection broke.
+    SourceUnavailable,
+    /// The source answers that it cannot now: a lock, too many connections, a deadlock, a cancelled statement.
+    SourceBusy,
+    /// Wrong password, no such role or database, or SELECT is not granted.
+    SourceAccessDenied,
+    /// A mapped table or column is gone or of another type.
+    SourceSchemaChanged,
+    /// The source refuses a statement for another reason.
+    SourceRefused,
+    /// S3 does not answer or asks to slow down.
+    LakeUnavailable,
+    /// S3 denies the request, or the bucket does not exist.
+    LakeAccessDenied,
+    /// An object that a manifest names is missing, cut short or altered.
+    LakeCorrupt,
+    /// The warehouse does not answer, or the connection broke.
+    WarehouseUnavailable,
+    /// The warehouse answers that it cannot now.
+    WarehouseBusy,
+    /// Wrong password, no such role or database, or a privilege is missing.
+    WarehouseAccessDenied,
+    /// A warehouse table has another shape than the catalogue says.
+    WarehouseSchemaMismatch,
+    /// The warehouse does not hold the batch that this one builds on.
+    WarehouseBehind,
+    /// The warehouse refuses a statement for another reason.
+    WarehouseRefused,
+    /// More rows than the limit have values that the warehouse cannot take.
+    DataRejected,
+    /// Step Functions does not answer the question which executions run.
+    OrchestratorUnavailable,
+    /// The secret with the database credentials cannot be read.
+    SecretUnavailable,
+    /// A setting or the catalogue is missing or wrong.
+    Misconfigured,
+    /// A phase of the pipeline failed and waits for a redrive; raised by `halt` alone.
+    PlanFailed,
+    /// See [`Fault::PlanFailed`].
+    ExtractFailed,
+    /// See [`Fault::PlanFailed`].
+    TransformFailed,
+    /// See [`Fault::PlanFailed`].
+    LoadFailed,
+    /// The program is wrong.
+    Bug,
+}
+
+/// How a state machine retries: `interval · 2^n` seconds, never more than `max_delay`, each time a random part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Seconds before the first retry.
+    pub interval_seconds: u32,
+    /// How many retries.
+    pub max_attempts: u32,
+    /// Seconds that no delay exceeds.
+    pub max_delay_seconds: u32,
+}
+
+/// A moment's trouble: together under a minute, because the next schedule is five minutes away.
+pub const TRANSIENT: Retry = Retry {
+    interval_seconds: 1,
+    max_attempts: 4,
+    max_delay_seconds: 15,
+};
+
+impl Fault {
+    /// Every fault, in the order of the table.
+    pub const ALL: [Self; 23] = [
+        Self::SourceUnavailable,
+        Self::SourceBusy,
+        Self::SourceAccessDenied,
+        Self::SourceSchemaChanged,
+        Self::SourceRefused,
+        Self::LakeUnavailable,
+        Self::LakeAccessDenied,
+        Self::LakeCorrupt,
+        Self::WarehouseUnavailable,
+        Self::WarehouseBusy,
+        Self::WarehouseAccessDenied,
+        Self::WarehouseSchemaMismatch,
+        Self::WarehouseBehind,
+        Self::WarehouseRefused,
+        Self::DataRejected,
+        Self::OrchestratorUnavailable,
+        Self::SecretUnavailable,
+        Self::Misconfigured,
+        Self::PlanFailed,
+        Self::ExtractFailed,
+        Self::TransformFailed,
+        Self::LoadFailed,
+        Self::Bug,
+    ];
+
+    /// The name on the wire: Lambda's `errorType`, Step Functions' `Error`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// How the state machine retries it; `None` where a retry would only fail again.
+    #[must_use]
+    pub fn retry(self) -> Option<Retry> {
+        self.row().1
+    }
+
+    /// What the operator should do, one sentence.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The fault with that wire name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// The table: name, retry, remedy. No wildcard: a new fault has to decide all three.
+    fn row(self) -> (&'static str, Option<Retry>, &'static str) {
+        match self {
+            Self::SourceUnavailable => (
+                "Source.Unavailable",
+                Some(TRANSIENT),
+                "check that the source database is up and that the network lets the functions reach it, then redrive",
+            ),
+            Self::SourceBusy => (
+                "Source.Busy",
+                Some(TRANSIENT),
+                "find what holds the lock or the connections (pg_stat_activity), end it, then redrive",
+            ),
+            Self::SourceAccessDenied => (
+                "Source.AccessDenied",
+                None,
+                "correct the secret with the source credentials, or grant the role USAGE on the schema and SELECT on the table, then redrive",
+            ),
+            Self::SourceSchemaChanged => (
+                "Source.SchemaChanged",
+                None,
+                "bring pipeline.toml in line with the source (`datadetox check --source` lists every difference), deploy, then start a new run",
+            ),
+            Self::SourceRefused => (
+                "Source.Refused",
+                None,
+                "read the database's message, correct its cause, then redrive",
+            ),
+            Self::LakeUnavailable => (
+                "Lake.Unavailable",
+                Some(TRANSIENT),
+                "check that S3 is reachable and its disk is not full, then redrive",
+            ),
+            Self::LakeAccessDenied => (
+                "Lake.AccessDenied",
+                None,
+                "check that the buckets exist and that the function's role may use its prefixes, then redrive",
+            ),
+            Self::LakeCorrupt => (
+                "Lake.Corrupt",
+                None,
+                "an object of this batch was lost or altered: start a new run, which reads the source again",
+            ),
+            Self::WarehouseUnavailable => (
+                "Warehouse.Unavailable",
+                Some(TRANSIENT),
+                "check that the warehouse is up and that the network lets the function reach it, then redrive",
+            ),
+            Self::WarehouseBusy => (
+                "Warehouse.Busy",
+                Some(TRANSIENT),
+                "find what holds the lock or the connections (pg_stat_activity), end it, then redrive",
+            ),
+            Self::WarehouseAccessDenied => (
+                "Warehouse.AccessDenied",
+                None,
+                "correct the secret with the warehouse credentials, or grant the role what the message names, then redrive",
+            ),
+            Self::WarehouseSchemaMismatch => (
+                "Warehouse.SchemaMismatch",
+                None,
+                "change the table or pipeline.toml so that both agree (`datadetox check --warehouse` lists every difference), then redrive",
+            ),
+            Self::WarehouseBehind => (
+                "Warehouse.Behind",
+                None,
+                "nothing to repair: the next run reads every table in full and fills the warehouse again",
+            ),
+            Self::WarehouseRefused => (
+                "Warehouse.Refused",
+                None,
+                "read the database's message, correct its cause, then redrive",
+            ),
+            Self::DataRejected => (
+                "Data.Rejected",
+                None,
+                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be put aside)",
+            ),
+            Self::OrchestratorUnavailable => (
+                "Orchestrator.Unavailable",
+                Some(TRANSIENT),
+                "check that the function may call states:ListExecutions and that Step Functions is reachable, then redrive",
+            ),
+            Self::SecretUnavailable => (
+                "Secret.Unavailable",
+                Some(TRANSIENT),
+                "check that the secret exists, holds a Postgres URL or a JSON object with host, username and password, and that the function's role may read it",
+            ),
+            Self::Misconfigured => (
+                "Misconfigured",
+                None,
+                "correct the setting that the message names and deploy again",
+            ),
+            Self::PlanFailed => ("PlanFailed", None, HELD),
+            Self::ExtractFailed => ("ExtractFailed", None, HELD),
+            Self::TransformFailed => ("TransformFailed", None, HELD),
+            Self::LoadFailed => ("LoadFailed", None, HELD),
+            Self::Bug => ("Internal.Bug", None, "report it with the log of the function"),
+        }
+    }
+}
+
+const HELD: &str = "repair what the failures name, then redrive the execution: finished tables are not read again";
+
+/// A failure: its kind, what was being done, what to do, and the errors beneath.
+#[derive(Debug)]
+pub struct Error {
+    fault: Fault,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What everything here that can fail returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// `message`: what failed, lower case, no full stop; names the table, column, key or setting.
+    #[must_use]
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self {
+            fault,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same with the error that caused it.
+    #[must_use]
+    pub fn because(
+        fault: Fault,
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            fault,
+            message: message.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// The same error, told from further out: `outer: message`.
+    #[must_use]
+    pub fn while_doing(mut self, outer: impl fmt::Display) -> Self {
+        self.message = format!("{outer}: {}", self.message);
+        self
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// The message with every cause beneath it, and what to do: what a person reads.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut report = self.message.clone();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Many libraries repeat their source in their own text.
+            if !report.contains(&text) {
+                report.push_str(": ");
+                report.push_str(&text);
+            }
+            cause = error.source();
+        }
+        format!("{report} (to do: {})", self.fault.remedy())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| {
+            let source: &(dyn std::error::Error + 'static) = source.as_ref();
+            source
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_legal_for_step_functions() {
+        let mut names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fault::ALL.len());
+        for fault in Fault::ALL {
+            assert!(!fault.name().starts_with("States."), "{fault:?}: reserved");
+            assert!(
+                fault.name().chars().all(|c| c.is_ascii_alphanumeric() || c == '.'),
+                "{fault:?}"
+            );
+            assert_eq!(Fault::from_name(fault.name()), Some(fault));
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_retried() {
+        let retried: Vec<_> = Fault::ALL
+            .iter()
+            .filter(|fault| fault.retry().is_some())
+            .map(|fault| fault.name())
+            .collect();
+        assert!(
+            retried
+                .iter()
+                .all(|name| name.ends_with(".Unavailable") || name.ends_with(".Busy")),
+            "{retried:?}"
+        );
+    }
+
+    #[test]
+    fn a_report_tells_the_chain_once_and_what_to_do() {
+        let cause = std::io::Error::other("connection refused");
+        let error = Error::because(Fault::SourceUnavailable, "cannot connect to the source", cause).while_doing("plan");
+        assert_eq!(
+            error.report(),
+            "plan: cannot connect to the source: connection refused (to do: check that the source database is up and \
+             that the network lets the functions reach it, then redrive)"
+        );
+    }
+}

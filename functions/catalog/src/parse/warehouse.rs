@@ -1,0 +1,339 @@
+//! `[warehouse]`, `[dimensions]` and `[facts]`: the star schema and how its columns come about.
+
+use std::ops::Range;
+
+use super::source::SourceDraft;
+use super::{column, line, sized};
+use crate::document::{At, Notes, Section};
+use crate::ident::Ident;
+use crate::model::{
+    CalendarAttribute, Capture, Expression, Join, Origin, SourceColumn, Table, Target, TargetColumn, TargetKind,
+    Warehouse,
+};
+
+pub(super) fn read(
+    notes: &mut Notes,
+    root: &Section<'_>,
+    text: &str,
+    source: Option<&SourceDraft>,
+) -> Option<Warehouse> {
+    let section = root.section(notes, "warehouse");
+    if let Some(section) = &section {
+        section.only(notes, &["schema", "reject_limit"]);
+    }
+    let schema = section
+        .as_ref()
+        .map_or_else(super::public, |section| super::schema(notes, section));
+    let reject_limit = section.map_or(100, |section| section.number(notes, "reject_limit", 0..=10_000, 100));
+    let mut targets: Vec<Target> = Vec::new();
+    let mut declared: Vec<Ident> = Vec::new();
+    for (group, facts) in [("dimensions", false), ("facts", true)] {
+        let listed = root.section(notes, group);
+        for (name, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
+            let Some(name) = notes.ident(&name) else { continue };
+            if declared.contains(&name.value) {
+                notes.add(&name.span, format!("{} is a dimension already", name.value), None);
+            }
+            declared.push(name.value.clone());
+            targets.extend(target(notes, &name, &entry, facts, text, source?));
+        }
+    }
+    if declared.is_empty() {
+        let help = "add [dimensions.<name>] or [facts.<name>] for every warehouse table".to_owned();
+        notes.add(&(0..0), "the file names nothing to build", Some(help));
+    }
+    references(notes, &targets, &declared, root);
+    Some(Warehouse {
+        schema,
+        reject_limit,
+        targets,
+    })
+}
+
+fn target(
+    notes: &mut Notes,
+    name: &At<Ident>,
+    section: &Section<'_>,
+    is_fact: bool,
+    text: &str,
+    source: &SourceDraft,
+) -> Option<Target> {
+    let known: &[&str] = if is_fact {
+        &[
+            "from",
+            "surrogate_key",
+            "joins",
+            "columns",
+            "memory_mb",
+            "timeout_seconds",
+        ]
+    } else {
+        &["from", "calendar", "joins", "columns", "memory_mb", "timeout_seconds"]
+    };
+    section.only(notes, known);
+    let kind = kind(notes, section, is_fact)?;
+    let calendar = section.flag(notes, "calendar").is_some_and(|flag| flag.value);
+    let table = if calendar {
+        if section.has("from") {
+            notes.add(
+                &section.span,
+                "a calendar takes its dates from the facts that refer to it, not \"from\" a table",
+                None,
+            );
+        }
+        None
+    } else {
+        let word = section.required_text(notes, "from", "name the source table its rows come from")?;
+        Some(find_table(notes, &word, source)?)
+    };
+    let joins = table
+        .map(|table| joins(notes, section, table, source))
+        .unwrap_or_default();
+    let scope = column::Scope {
+        target: &name.value,
+        table,
+        joins: &joins,
+        source,
+    };
+    let mut columns: Vec<TargetColumn> = Vec::new();
+    let listed = section.required_section(notes, "columns", "name the columns of the warehouse table");
+    if let Some(listed) = &listed {
+        for word in listed.names() {
+            let Some(column) = notes.ident(&word) else { continue };
+            columns.extend(column::read(notes, listed, &column, &scope, line(text, &column.span)));
+        }
+    }
+    if let TargetKind::Fact { surrogate_key } = &kind
+        && columns.iter().any(|column| &column.name == surrogate_key)
+    {
+        notes.add(
+            &section.span,
+            format!("the surrogate key {surrogate_key} is numbered by the warehouse"),
+            None,
+        );
+    }
+    let columns_span = listed.map_or_else(|| section.span.clone(), |listed| listed.span);
+    let key = key(notes, &columns_span, name, table, &columns);
+    Some(Target {
+        name: name.value.clone(),
+        kind,
+        origin: table.map_or(Origin::Calendar, |table| Origin::Table(table.name.clone())),
+        joins: joins.into_iter().map(|(join, _)| join).collect(),
+        key,
+        columns,
+        sizing: sized(notes, section, super::WORK),
+        line: line(text, &name.span),
+    })
+}
+
+fn kind(notes: &mut Notes, section: &Section<'_>, is_fact: bool) -> Option<TargetKind> {
+    if !is_fact {
+        return Some(TargetKind::Dimension);
+    }
+    let word = section.required_text(
+        notes,
+        "surrogate_key",
+        "name the serial column that numbers the versions",
+    )?;
+    Some(TargetKind::Fact {
+        surrogate_key: notes.ident(&word)?.value,
+    })
+}
+
+fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft) -> Option<&'s Table> {
+    let tables = &source.source.tables;
+    let found = tables.iter().find(|table| table.name.as_str() == word.value);
+    if found.is_none() {
+        let message = format!("{:?} is no source table", word.value);
+        notes.unknown(
+            &word.span,
+            message,
+            &word.value,
+            tables.iter().map(|table| table.name.as_str()),
+        );
+    }
+    found
+}
+
+/// `[….joins.<alias>] on = "…", table = "…"` (the alias where no table is named).
+fn joins<'s>(
+    notes: &mut Notes,
+    section: &Section<'_>,
+    from: &Table,
+    source: &'s SourceDraft,
+) -> Vec<(Join, &'s Table)> {
+    let mut joins = Vec::new();
+    let listed = section.section(notes, "joins");
+    for (alias, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
+        entry.only(notes, &["table", "on"]);
+        let Some(alias) = notes.ident(&alias) else { continue };
+        let word = entry.text(notes, "table").unwrap_or_else(|| At {
+            value: alias.value.to_string(),
+            span: alias.span.clone(),
+        });
+        let on = entry.required_text(notes, "on", "name the column that holds the looked-up key");
+        let (Some(table), Some(on)) = (find_table(notes, &word, source), on) else {
+            continue;
+        };
+        for snapshot in [from, table] {
+            if snapshot.capture != Capture::Snapshot {
+                let help = format!("set capture = \"snapshot\" for {}", snapshot.name);
+                let message = format!(
+                    "{} is joined, so a change of one side must reach all rows of the other",
+                    snapshot.name
+                );
+                notes.add(&alias.span, message, Some(help));
+            }
+        }
+        match from.column(&on.value) {
+            None => {
+                let message = format!("{:?} is no column of {}", on.value, from.name);
+                notes.unknown(
+                    &on.span,
+                    message,
+                    &on.value,
+                    from.columns.iter().map(|column| column.name.as_str()),
+                );
+            }
+            Some((_, column)) => join_key(notes, &on, (from, column), table, source),
+        }
+        // Kept in spite of a mistake, so that the columns that use it do not each complain of its absence.
+        let on = Ident::new(on.value).unwrap_or_else(|_| alias.value.clone());
+        joins.push((
+            Join {
+                alias: alias.value,
+                table: table.name.clone(),
+                on,
+            },
+            table,
+        ));
+    }
+    joins
+}
+
+/// A lookup is by one column, of the type of the column that holds the looked-up key.
+fn join_key(
+    notes: &mut Notes,
+    on: &At<String>,
+    (from, column): (&Table, &SourceColumn),
+    table: &Table,
+    source: &SourceDraft,
+) {
+    let [key] = &table.key[..] else {
+        // A key that could not be read is noted where it stands.
+        if !table.key.is_empty() {
+            let message = format!(
+                "{} is looked up by one column, but its key has {}",
+                table.name,
+                table.key.len()
+            );
+            notes.add(&on.span, message, None);
+        }
+        return;
+    };
+    let Some((_, looked_up)) = table.column(key.as_str()) else {
+        return;
+    };
+    if looked_up.value != column.value && source.is_clear(from, column) && source.is_clear(table, looked_up) {
+        let message = format!(
+            "{} is {}, but {}.{key} is {}",
+            on.value, column.value, table.name, looked_up.value
+        );
+        notes.add(&on.span, message, None);
+    }
+}
+
+/// The columns that carry the origin's key: what makes a row of the target the same row again.
+fn key(
+    notes: &mut Notes,
+    span: &Range<usize>,
+    name: &At<Ident>,
+    table: Option<&Table>,
+    columns: &[TargetColumn],
+) -> Vec<Ident> {
+    let Some(table) = table else {
+        let date = Expression::Calendar(CalendarAttribute::Date);
+        let key: Vec<Ident> = columns
+            .iter()
+            .filter(|column| column.expression == date)
+            .map(|column| column.name.clone())
+            .collect();
+        if key.len() != 1 {
+            notes.add(
+                span,
+                format!("the calendar {} needs one column with calendar = \"date\"", name.value),
+                None,
+            );
+        }
+        return key;
+    };
+    let mut key = Vec::new();
+    for part in &table.key {
+        let carries = |column: &&TargetColumn| matches!(&column.expression, Expression::Column(of) if of.join.is_none() && &of.column == part);
+        match columns.iter().find(carries) {
+            Some(column) => key.push(column.name.clone()),
+            None => {
+                let help = format!("add {part} = \"{part}\": without it a changed row is not known again");
+                notes.add(
+                    span,
+                    format!("{} has no column for {part}, the key of {}", name.value, table.name),
+                    Some(help),
+                );
+            }
+        }
+    }
+    key
+}
+
+/// Every `references` names a dimension whose key is one column of the same type.
+fn references(notes: &mut Notes, targets: &[Target], declared: &[Ident], root: &Section<'_>) {
+    for target in targets {
+        let group = if target.is_fact() { "facts" } else { "dimensions" };
+        for (column, dimension) in target.references() {
+            let mut silent = Notes::default();
+            let place = root
+                .section(&mut silent, group)
+                .and_then(|section| section.section(&mut silent, target.name.as_str()))
+                .and_then(|section| section.section(&mut silent, "columns"))
+                .and_then(|section| section.section(&mut silent, column.name.as_str()))
+                .and_then(|section| section.text(&mut silent, "references"));
+            let span = place.map_or(0..0, |place| place.span);
+            if !target.is_fact() {
+                let help = "join the table instead; only facts refer to dimensions".to_owned();
+                notes.add(&span, format!("{} is a dimension", target.name), Some(help));
+                continue;
+            }
+            let found = targets
+                .iter()
+                .find(|other| other.name == *dimension && !other.is_fact());
+            let Some(found) = found else {
+                if declared.contains(dimension) && !targets.iter().any(|other| other.name == *dimension) {
+                    continue; // It has mistakes of its own.
+                }
+                let known = targets
+                    .iter()
+                    .filter(|other| !other.is_fact())
+                    .map(|other| other.name.as_str());
+                notes.unknown(
+                    &span,
+                    format!("{:?} is no dimension", dimension.as_str()),
+                    dimension.as_str(),
+                    known,
+                );
+                continue;
+            };
+            match &found.key[..] {
+                [key] => {
+                    let wanted = found.column(key.as_str()).map(|(_, column)| column.value);
+                    if wanted != Some(column.value) {
+                        let wanted = wanted.map_or_else(String::new, |value| value.to_string());
+                        let message = format!("{} is {}, but {dimension}.{key} is {wanted}", column.name, column.value);
+                        notes.add(&span, message, None);
+                    }
+                }
+                [] => {} // Noted where it stands.
+                _ => notes.add(&span, format!("{dimension} has no key of one column to refer to"), None),
+            }
+        }
+    }
+}
