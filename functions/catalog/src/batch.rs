@@ -79,12 +79,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_step_functions() {
-        for name in [
-            "2026-11-23T13-05-00.123Z",
-            "d1f0-scheduled",
-            "Ünïcode!",
-            &"n".repeat(80),
-        ] {
+        for name in ["2026-11-23T13-05-00.123Z", "d1f0-scheduled", "Ünïcode!", &"n".repeat(80)] {
             assert!(BatchName::new(name).is_ok(), "{name}");
         }
         for name in ["", "a b", "a/b", "a:b", &"n".repeat(81), "tab\t", "a%b"] {

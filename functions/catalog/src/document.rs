@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::ident::Ident;
 use crate::problem::{Problem, suggestion};
+use crate::sql::Ident;
 
 /// A text, number or table with its place in the file.
 #[derive(Clone, Debug)]
@@ -24,11 +24,7 @@ pub(crate) struct Notes {
 
 impl Notes {
     pub(crate) fn add(&mut self, span: &Range<usize>, message: impl Into<String>, help: Option<String>) {
-        self.problems.push(Problem {
-            span: span.clone(),
-            message: message.into(),
-            help,
-        });
+        self.problems.push(Problem { span: span.clone(), message: message.into(), help });
     }
 
     /// Notes what `word` should have been, with the nearest of `known`.
@@ -48,17 +44,10 @@ impl Notes {
     pub(crate) fn ident(&mut self, word: &At<String>) -> Option<At<Ident>> {
         match Ident::new(word.value.clone()) {
             Ok(value) if value.as_str() == crate::ROW_VERSION => {
-                self.add(
-                    &word.span,
-                    format!("the name {value} is taken by the pipeline itself"),
-                    None,
-                );
+                self.add(&word.span, format!("the name {value} is taken by the pipeline itself"), None);
                 None
             }
-            Ok(value) => Some(At {
-                value,
-                span: word.span.clone(),
-            }),
+            Ok(value) => Some(At { value, span: word.span.clone() }),
             Err(error) => {
                 self.add(&word.span, error.to_string(), None);
                 None
@@ -78,19 +67,11 @@ pub(crate) struct Section<'d> {
 
 impl<'d> Section<'d> {
     pub(crate) fn root(table: &'d DeTable<'d>) -> Self {
-        Self {
-            path: String::new(),
-            span: 0..0,
-            table,
-        }
+        Self { path: String::new(), span: 0..0, table }
     }
 
     fn inside(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Notes every key that is not among `known`.
@@ -98,17 +79,8 @@ impl<'d> Section<'d> {
         for key in self.table.keys() {
             let word: &str = key.get_ref();
             if !known.contains(&word) {
-                let place = if self.path.is_empty() {
-                    String::new()
-                } else {
-                    format!(" in [{}]", self.path)
-                };
-                notes.unknown(
-                    &key.span(),
-                    format!("unknown key {word:?}{place}"),
-                    word,
-                    known.iter().copied(),
-                );
+                let place = if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) };
+                notes.unknown(&key.span(), format!("unknown key {word:?}{place}"), word, known.iter().copied());
             }
         }
     }
@@ -122,11 +94,7 @@ impl<'d> Section<'d> {
     }
 
     fn missing(&self, notes: &mut Notes, key: &str, help: &str) {
-        let place = if self.path.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("[{}]", self.path)
-        };
+        let place = if self.path.is_empty() { "the file".to_owned() } else { format!("[{}]", self.path) };
         notes.add(&self.span, format!("{place} lacks {key:?}"), Some(help.to_owned()));
     }
 
@@ -135,11 +103,7 @@ impl<'d> Section<'d> {
         let (name, value) = self.table.get_key_value(key)?;
         let path = self.inside(key);
         match value.get_ref() {
-            DeValue::Table(table) => Some(Section {
-                path,
-                span: name.span(),
-                table,
-            }),
+            DeValue::Table(table) => Some(Section { path, span: name.span(), table }),
             other => {
                 notes.add(&value.span(), format!("{path} is {}, not a table", kind(other)), None);
                 None
@@ -156,22 +120,13 @@ impl<'d> Section<'d> {
 
     /// Every key that opens a table, in the order of the file.
     pub(crate) fn sections(&self, notes: &mut Notes) -> Vec<(At<String>, Section<'d>)> {
-        self.names()
-            .into_iter()
-            .filter_map(|name| Some((name.clone(), self.section(notes, &name.value)?)))
-            .collect()
+        self.names().into_iter().filter_map(|name| Some((name.clone(), self.section(notes, &name.value)?))).collect()
     }
 
     /// Every key, in the order of the file.
     pub(crate) fn names(&self) -> Vec<At<String>> {
-        let mut names: Vec<_> = self
-            .table
-            .keys()
-            .map(|key| At {
-                value: key.get_ref().to_string(),
-                span: key.span(),
-            })
-            .collect();
+        let mut names: Vec<_> =
+            self.table.keys().map(|key| At { value: key.get_ref().to_string(), span: key.span() }).collect();
         // Headers may come in any order and dotted keys hoist their parent: the place decides.
         names.sort_by_key(|name| name.span.start);
         names
@@ -180,16 +135,9 @@ impl<'d> Section<'d> {
     pub(crate) fn text(&self, notes: &mut Notes, key: &str) -> Option<At<String>> {
         let value = self.get(key)?;
         match value.get_ref() {
-            DeValue::String(text) => Some(At {
-                value: text.to_string(),
-                span: value.span(),
-            }),
+            DeValue::String(text) => Some(At { value: text.to_string(), span: value.span() }),
             other => {
-                notes.add(
-                    &value.span(),
-                    format!("{} is {}, not a text", self.inside(key), kind(other)),
-                    None,
-                );
+                notes.add(&value.span(), format!("{} is {}, not a text", self.inside(key), kind(other)), None);
                 None
             }
         }
@@ -212,33 +160,19 @@ impl<'d> Section<'d> {
             DeValue::Boolean(true) => "t".to_owned(),
             DeValue::Boolean(false) => "f".to_owned(),
             other => {
-                notes.add(
-                    &value.span(),
-                    format!("{} is {}, not a constant", self.inside(key), kind(other)),
-                    None,
-                );
+                notes.add(&value.span(), format!("{} is {}, not a constant", self.inside(key), kind(other)), None);
                 return None;
             }
         };
-        Some(At {
-            value: text,
-            span: value.span(),
-        })
+        Some(At { value: text, span: value.span() })
     }
 
     pub(crate) fn flag(&self, notes: &mut Notes, key: &str) -> Option<At<bool>> {
         let value = self.get(key)?;
         match value.get_ref() {
-            DeValue::Boolean(flag) => Some(At {
-                value: *flag,
-                span: value.span(),
-            }),
+            DeValue::Boolean(flag) => Some(At { value: *flag, span: value.span() }),
             other => {
-                notes.add(
-                    &value.span(),
-                    format!("{} is {}, not true or false", self.inside(key), kind(other)),
-                    None,
-                );
+                notes.add(&value.span(), format!("{} is {}, not true or false", self.inside(key), kind(other)), None);
                 None
             }
         }
@@ -253,15 +187,10 @@ impl<'d> Section<'d> {
         let mut texts = Vec::new();
         for item in array.iter() {
             match item.get_ref() {
-                DeValue::String(text) => texts.push(At {
-                    value: text.to_string(),
-                    span: item.span(),
-                }),
-                other => notes.add(
-                    &item.span(),
-                    format!("{} holds {}, not a text", self.inside(key), kind(other)),
-                    None,
-                ),
+                DeValue::String(text) => texts.push(At { value: text.to_string(), span: item.span() }),
+                other => {
+                    notes.add(&item.span(), format!("{} holds {}, not a text", self.inside(key), kind(other)), None)
+                }
             }
         }
         Some(texts)
@@ -283,12 +212,8 @@ impl<'d> Section<'d> {
         match number {
             Some(number) if bounds.contains(&number) => number,
             _ => {
-                let message = format!(
-                    "{} must be a whole number from {} to {}",
-                    self.inside(key),
-                    bounds.start(),
-                    bounds.end()
-                );
+                let message =
+                    format!("{} must be a whole number from {} to {}", self.inside(key), bounds.start(), bounds.end());
                 notes.add(&value.span(), message, None);
                 default
             }

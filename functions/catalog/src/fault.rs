@@ -68,11 +68,7 @@ pub struct Retry {
 }
 
 /// A moment's trouble: together under a minute, because the next schedule is five minutes away.
-pub const TRANSIENT: Retry = Retry {
-    interval_seconds: 1,
-    max_attempts: 4,
-    max_delay_seconds: 15,
-};
+pub const TRANSIENT: Retry = Retry { interval_seconds: 1, max_attempts: 4, max_delay_seconds: 15 };
 
 impl Fault {
     /// Every fault, in the order of the table.
@@ -149,11 +145,9 @@ impl Fault {
                 None,
                 "bring pipeline.toml in line with the source (`datadetox check --source` lists every difference), deploy, then start a new run",
             ),
-            Self::SourceRefused => (
-                "Source.Refused",
-                None,
-                "read the database's message, correct its cause, then redrive",
-            ),
+            Self::SourceRefused => {
+                ("Source.Refused", None, "read the database's message, correct its cause, then redrive")
+            }
             Self::LakeUnavailable => (
                 "Lake.Unavailable",
                 Some(TRANSIENT),
@@ -194,11 +188,9 @@ impl Fault {
                 None,
                 "nothing to repair: the next run reads every table in full and fills the warehouse again",
             ),
-            Self::WarehouseRefused => (
-                "Warehouse.Refused",
-                None,
-                "read the database's message, correct its cause, then redrive",
-            ),
+            Self::WarehouseRefused => {
+                ("Warehouse.Refused", None, "read the database's message, correct its cause, then redrive")
+            }
             Self::DataRejected => (
                 "Data.Rejected",
                 None,
@@ -214,11 +206,9 @@ impl Fault {
                 Some(TRANSIENT),
                 "check that the secret exists, holds a Postgres URL or a JSON object with host, username and password, and that the function's role may read it",
             ),
-            Self::Misconfigured => (
-                "Misconfigured",
-                None,
-                "correct the setting that the message names and deploy again",
-            ),
+            Self::Misconfigured => {
+                ("Misconfigured", None, "correct the setting that the message names and deploy again")
+            }
             Self::PlanFailed => ("PlanFailed", None, HELD),
             Self::ExtractFailed => ("ExtractFailed", None, HELD),
             Self::TransformFailed => ("TransformFailed", None, HELD),
@@ -245,11 +235,7 @@ impl Error {
     /// `message`: what failed, lower case, no full stop; names the table, column, key or setting.
     #[must_use]
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self {
-            fault,
-            message: message.into(),
-            source: None,
-        }
+        Self { fault, message: message.into(), source: None }
     }
 
     /// The same with the error that caused it.
@@ -259,11 +245,7 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            fault,
-            message: message.into(),
-            source: Some(source.into()),
-        }
+        Self { fault, message: message.into(), source: Some(source.into()) }
     }
 
     /// The same error, told from further out: `outer: message`.
@@ -324,27 +306,16 @@ mod tests {
         assert_eq!(names.len(), Fault::ALL.len());
         for fault in Fault::ALL {
             assert!(!fault.name().starts_with("States."), "{fault:?}: reserved");
-            assert!(
-                fault.name().chars().all(|c| c.is_ascii_alphanumeric() || c == '.'),
-                "{fault:?}"
-            );
+            assert!(fault.name().chars().all(|c| c.is_ascii_alphanumeric() || c == '.'), "{fault:?}");
             assert_eq!(Fault::from_name(fault.name()), Some(fault));
         }
     }
 
     #[test]
     fn only_what_may_pass_by_itself_is_retried() {
-        let retried: Vec<_> = Fault::ALL
-            .iter()
-            .filter(|fault| fault.retry().is_some())
-            .map(|fault| fault.name())
-            .collect();
-        assert!(
-            retried
-                .iter()
-                .all(|name| name.ends_with(".Unavailable") || name.ends_with(".Busy")),
-            "{retried:?}"
-        );
+        let retried: Vec<_> =
+            Fault::ALL.iter().filter(|fault| fault.retry().is_some()).map(|fault| fault.name()).collect();
+        assert!(retried.iter().all(|name| name.ends_with(".Unavailable") || name.ends_with(".Busy")), "{retried:?}");
     }
 
     #[test]

@@ -20,9 +20,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, BatchName};
-use crate::ident::Ident;
 use crate::messages::{Counters, Read, SourceIdentity};
 use crate::model::SourceColumn;
+use crate::sql::Ident;
 
 /// What stays as it is in a key; S3 takes more, but every tool agrees on these.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -88,10 +88,7 @@ impl Key {
     /// The manifest of a table or target in a batch.
     #[must_use]
     pub fn manifest(owner: &Ident, batch: &BatchName) -> Self {
-        Self::Manifest {
-            owner: owner.clone(),
-            batch: batch.clone(),
-        }
+        Self::Manifest { owner: owner.clone(), batch: batch.clone() }
     }
 
     /// The prefix of a table's slices in a batch; they list in the order of their numbers.
@@ -113,13 +110,7 @@ fn segment(name: &str) -> String {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Part {
-                owner,
-                batch,
-                number,
-                attempt,
-                format,
-            } => {
+            Self::Part { owner, batch, number, attempt, format } => {
                 let (owner, batch, extension) = (segment(owner.as_str()), segment(batch.as_str()), format.extension());
                 write!(f, "{owner}/{batch}/part-{number:06}-{attempt}.{extension}")
             }
@@ -154,20 +145,12 @@ impl FromStr for Key {
 }
 
 fn parse(text: &str) -> Option<Key> {
-    let decode = |segment: &str| {
-        percent_decode_str(segment)
-            .decode_utf8()
-            .ok()
-            .map(std::borrow::Cow::into_owned)
-    };
+    let decode = |segment: &str| percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned);
     if let Some(commit) = text.strip_prefix(COMMITS) {
         let (countdown, name) = commit.strip_suffix(".json")?.split_at_checked(19)?;
         let millis = i64::MAX.checked_sub(countdown.parse().ok()?)?;
         let name = BatchName::new(decode(name.strip_prefix('-')?)?).ok()?;
-        return Some(Key::Commit(Batch {
-            started: DateTime::from_timestamp_millis(millis)?,
-            name,
-        }));
+        return Some(Key::Commit(Batch { started: DateTime::from_timestamp_millis(millis)?, name }));
     }
     let mut segments = text.split('/');
     let (owner, batch, file) = (segments.next()?, segments.next()?, segments.next()?);
@@ -180,23 +163,13 @@ fn parse(text: &str) -> Option<Key> {
         return Some(Key::Manifest { owner, batch });
     }
     if let Some(number) = file.strip_prefix("slice-").and_then(|rest| rest.strip_suffix(".json")) {
-        return Some(Key::Slice {
-            owner,
-            batch,
-            number: number.parse().ok()?,
-        });
+        return Some(Key::Slice { owner, batch, number: number.parse().ok()? });
     }
     let (stem, format) = [Format::Csv, Format::Parquet]
         .into_iter()
         .find_map(|format| Some((file.strip_suffix(format.extension())?.strip_suffix('.')?, format)))?;
     let (number, attempt) = stem.strip_prefix("part-")?.split_once('-')?;
-    Some(Key::Part {
-        owner,
-        batch,
-        number: number.parse().ok()?,
-        attempt: attempt.to_owned(),
-        format,
-    })
+    Some(Key::Part { owner, batch, number: number.parse().ok()?, attempt: attempt.to_owned(), format })
 }
 
 /// A part that counts.
@@ -223,10 +196,7 @@ pub struct ManifestColumn {
 
 impl From<&SourceColumn> for ManifestColumn {
     fn from(column: &SourceColumn) -> Self {
-        Self {
-            name: column.name.to_string(),
-            value: column.value.to_string(),
-        }
+        Self { name: column.name.to_string(), value: column.value.to_string() }
     }
 }
 
@@ -322,10 +292,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn batch(millis: i64, name: &str) -> Batch {
-        Batch {
-            started: DateTime::from_timestamp_millis(millis).unwrap(),
-            name: BatchName::new(name).unwrap(),
-        }
+        Batch { started: DateTime::from_timestamp_millis(millis).unwrap(), name: BatchName::new(name).unwrap() }
     }
 
     #[test]
@@ -339,20 +306,9 @@ mod tests {
             attempt: "5f".into(),
             format: Format::Csv,
         };
-        assert_eq!(
-            part.to_string(),
-            "sales_order/2026-11-23T13-05-00.123Z/part-000001-5f.csv"
-        );
-        assert_eq!(
-            Key::manifest(&owner, &name).to_string(),
-            "sales_order/2026-11-23T13-05-00.123Z/manifest.json"
-        );
-        let slice = Key::Slice {
-            owner: owner.clone(),
-            batch: name.clone(),
-            number: 2,
-        }
-        .to_string();
+        assert_eq!(part.to_string(), "sales_order/2026-11-23T13-05-00.123Z/part-000001-5f.csv");
+        assert_eq!(Key::manifest(&owner, &name).to_string(), "sales_order/2026-11-23T13-05-00.123Z/manifest.json");
+        let slice = Key::Slice { owner: owner.clone(), batch: name.clone(), number: 2 }.to_string();
         assert!(slice.starts_with(&Key::slices(&owner, &name)), "{slice}");
     }
 

@@ -12,24 +12,24 @@ mod batch;
 pub mod digest;
 mod document;
 pub mod fault;
-mod ident;
 pub mod lake;
 pub mod messages;
 mod model;
 mod naming;
 mod parse;
 mod problem;
+mod sql;
 mod value_type;
 
 pub use batch::{Batch, BatchName, BatchNameError};
 pub use fault::{Error, Fault, Result};
-pub use ident::{Ident, IdentError, Literal, SqlIdent, qualified};
 pub use model::{
     CalendarAttribute, Capture, Catalog, ColumnRef, Expression, Functions, Join, Origin, Pipeline, Sizing, Source,
     SourceColumn, Table, Target, TargetColumn, TargetKind, Warehouse,
 };
 pub use naming::Function;
 pub use problem::{Problem, Problems};
+pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified, written_since};
 pub use value_type::{MAX_PRECISION, PgType, ValueType};
 
 /// The column that carries a row's transaction id (`xmin`) beside the mapped ones, in CSV, Parquet and staging tables.

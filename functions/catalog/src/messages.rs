@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, BatchName};
-use crate::ident::Ident;
 use crate::lake::Commit;
+use crate::sql::Ident;
 
 /// What `plan` is asked. Every member comes from the context object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -272,10 +272,7 @@ impl Failure {
     #[must_use]
     pub fn message(&self) -> String {
         let answer: Option<serde_json::Value> = serde_json::from_str(&self.cause).ok();
-        let message = answer
-            .as_ref()
-            .and_then(|answer| answer.get("errorMessage"))
-            .and_then(serde_json::Value::as_str);
+        let message = answer.as_ref().and_then(|answer| answer.get("errorMessage")).and_then(serde_json::Value::as_str);
         match message {
             Some(message) => message.to_owned(),
             None if self.cause.is_empty() => "no cause was given".to_owned(),
@@ -332,18 +329,8 @@ mod tests {
 
     #[test]
     fn a_failure_shows_what_lambda_wrapped() {
-        let failure = |cause: &str| {
-            Failure {
-                subject: "t".into(),
-                error: "E".into(),
-                cause: cause.into(),
-            }
-            .message()
-        };
-        assert_eq!(
-            failure(r#"{"errorType":"E","errorMessage":"no such table"}"#),
-            "no such table"
-        );
+        let failure = |cause: &str| Failure { subject: "t".into(), error: "E".into(), cause: cause.into() }.message();
+        assert_eq!(failure(r#"{"errorType":"E","errorMessage":"no such table"}"#), "no such table");
         assert_eq!(failure(""), "no cause was given");
         assert_eq!(failure("plain"), "plain");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ident::Ident;
+use crate::sql::Ident;
 use crate::value_type::{PgType, ValueType};
 
 /// The whole catalogue.
@@ -298,10 +298,7 @@ impl Catalog {
     /// The dimension or fact of that name.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&Target> {
-        self.warehouse
-            .targets
-            .iter()
-            .find(|target| target.name.as_str() == name)
+        self.warehouse.targets.iter().find(|target| target.name.as_str() == name)
     }
 
     /// The source tables whose rows a target is made of: its origin first, then its joins; for a calendar the origins
@@ -309,14 +306,10 @@ impl Catalog {
     #[must_use]
     pub fn sources_of<'c>(&'c self, target: &'c Target) -> Vec<&'c Table> {
         let names: Vec<&Ident> = match &target.origin {
-            Origin::Table(origin) => std::iter::once(origin)
-                .chain(target.joins.iter().map(|join| &join.table))
-                .collect(),
-            Origin::Calendar => self
-                .dates_of(target)
-                .into_iter()
-                .map(|(table, _)| &table.name)
-                .collect(),
+            Origin::Table(origin) => {
+                std::iter::once(origin).chain(target.joins.iter().map(|join| &join.table)).collect()
+            }
+            Origin::Calendar => self.dates_of(target).into_iter().map(|(table, _)| &table.name).collect(),
         };
         let mut tables: Vec<&Table> = Vec::new();
         for name in names {
@@ -351,11 +344,9 @@ impl Catalog {
         let mut tables = self.sources_of(target);
         tables.sort_by_key(|table| &table.name);
         let dates: Vec<_> = match target.origin {
-            Origin::Calendar => self
-                .dates_of(target)
-                .into_iter()
-                .map(|(table, column)| (&table.name, column))
-                .collect(),
+            Origin::Calendar => {
+                self.dates_of(target).into_iter().map(|(table, column)| (&table.name, column)).collect()
+            }
             Origin::Table(_) => Vec::new(),
         };
         let text = serde_json::json!({ "target": target, "tables": tables, "dates": dates }).to_string();
@@ -367,10 +358,7 @@ impl Table {
     /// The column of that name and its place.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<(usize, &SourceColumn)> {
-        self.columns
-            .iter()
-            .enumerate()
-            .find(|(_, column)| column.name.as_str() == name)
+        self.columns.iter().enumerate().find(|(_, column)| column.name.as_str() == name)
     }
 }
 
@@ -378,10 +366,7 @@ impl Target {
     /// The column of that name and its place.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<(usize, &TargetColumn)> {
-        self.columns
-            .iter()
-            .enumerate()
-            .find(|(_, column)| column.name.as_str() == name)
+        self.columns.iter().enumerate().find(|(_, column)| column.name.as_str() == name)
     }
 
     /// Whether it is a fact.
@@ -392,8 +377,6 @@ impl Target {
 
     /// The columns that refer to a dimension, with its name.
     pub fn references(&self) -> impl Iterator<Item = (&TargetColumn, &Ident)> {
-        self.columns
-            .iter()
-            .filter_map(|column| Some((column, column.references.as_ref()?)))
+        self.columns.iter().filter_map(|column| Some((column, column.references.as_ref()?)))
     }
 }

@@ -1,7 +1,7 @@
 //! The names of functions, buckets, topic and state machine: everything made from one catalogue begins with its name.
 
-use crate::ident::{Ident, shorten};
 use crate::model::{Catalog, Sizing};
+use crate::sql::{Ident, shorten};
 
 /// AWS Lambda's limit for a function name.
 const MAX_FUNCTION_NAME: usize = 64;
@@ -49,12 +49,7 @@ impl Catalog {
     pub fn all_functions(&self) -> impl Iterator<Item = Function<'_>> {
         std::iter::once(Function::Plan)
             .chain(self.source.tables.iter().map(|table| Function::Extract(&table.name)))
-            .chain(
-                self.warehouse
-                    .targets
-                    .iter()
-                    .map(|target| Function::Transform(&target.name)),
-            )
+            .chain(self.warehouse.targets.iter().map(|target| Function::Transform(&target.name)))
             .chain([Function::Load, Function::Halt])
     }
 
@@ -63,11 +58,8 @@ impl Catalog {
     pub fn function_name(&self, function: Function<'_>) -> String {
         let stem = format!("{}-{}", self.pipeline.name, function.program());
         let Some(subject) = function.subject() else { return stem };
-        let legal: String = subject
-            .as_str()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
-            .collect();
+        let legal: String =
+            subject.as_str().chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
         let name = format!("{stem}-{legal}");
         if legal == subject.as_str() {
             shorten(&name, MAX_FUNCTION_NAME)
@@ -85,12 +77,8 @@ impl Catalog {
             Function::Plan => self.functions.plan,
             Function::Load => self.functions.load,
             Function::Halt => self.functions.halt,
-            Function::Extract(name) => self
-                .table(name.as_str())
-                .map_or(self.functions.load, |table| table.sizing),
-            Function::Transform(name) => self
-                .target(name.as_str())
-                .map_or(self.functions.load, |target| target.sizing),
+            Function::Extract(name) => self.table(name.as_str()).map_or(self.functions.load, |table| table.sizing),
+            Function::Transform(name) => self.target(name.as_str()).map_or(self.functions.load, |target| target.sizing),
         }
     }
 

@@ -29,11 +29,7 @@ impl Problems {
     pub(crate) fn new(file: &str, text: &str, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| (problem.span.start, problem.span.end));
         list.dedup();
-        Self {
-            file: file.to_owned(),
-            text: text.to_owned(),
-            list,
-        }
+        Self { file: file.to_owned(), text: text.to_owned(), list }
     }
 }
 
@@ -89,10 +85,7 @@ mod tests {
 
     #[test]
     fn only_a_near_miss_is_suggested() {
-        assert_eq!(
-            suggestion("saff", ["staff", "address"]),
-            Some("did you mean \"staff\"?".to_owned())
-        );
+        assert_eq!(suggestion("saff", ["staff", "address"]), Some("did you mean \"staff\"?".to_owned()));
         assert_eq!(suggestion("zebra", ["staff", "address"]), None);
     }
 }

@@ -71,13 +71,7 @@ impl ValueType {
         match (self, live.value) {
             (Self::BigInt, ValueType::Integer | ValueType::SmallInt) | (Self::Integer, ValueType::SmallInt) => true,
             (Self::Double, ValueType::Real) => true,
-            (
-                Self::Numeric { precision, scale },
-                ValueType::Numeric {
-                    precision: live_p,
-                    scale: live_s,
-                },
-            ) => {
+            (Self::Numeric { precision, scale }, ValueType::Numeric { precision: live_p, scale: live_s }) => {
                 // An unconstrained live numeric is checked value by value.
                 live.unconstrained || (scale >= live_s && precision - scale >= live_p - live_s)
             }
@@ -131,11 +125,7 @@ impl PgType {
             ValueType::Uuid => "uuid".to_owned(),
             ValueType::Json => "jsonb".to_owned(),
         };
-        Self {
-            value,
-            name,
-            unconstrained: false,
-        }
+        Self { value, name, unconstrained: false }
     }
 
     /// Reads a type as people and as Postgres write it: `int`, `varchar(40)`, `numeric(10, 2)`,
@@ -147,11 +137,7 @@ impl PgType {
         // The seconds' precision of a column bounds its values, not how they travel.
         let timed = |value, suffix: &str, kind: &str| match arguments[..] {
             [] => Some(Self::of(value)),
-            [digits @ 0..=6] => Some(Self {
-                value,
-                name: format!("{kind}({digits}) {suffix}"),
-                unconstrained: false,
-            }),
+            [digits @ 0..=6] => Some(Self { value, name: format!("{kind}({digits}) {suffix}"), unconstrained: false }),
             _ => None,
         };
         let textual = |kind: &str| {
@@ -160,11 +146,7 @@ impl PgType {
                 [length] if length > 0 => format!("{kind}({length})"),
                 _ => return None,
             };
-            Some(Self {
-                value: ValueType::Text,
-                name,
-                unconstrained: false,
-            })
+            Some(Self { value: ValueType::Text, name, unconstrained: false })
         };
         match base.as_str() {
             "smallint" | "int2" => plain(ValueType::SmallInt),
@@ -183,16 +165,10 @@ impl PgType {
             }
             "timestamptz" | "timestamp with time zone" => timed(ValueType::TimestampTz, "with time zone", "timestamp"),
             "uuid" => plain(ValueType::Uuid),
-            "json" | "jsonb" => arguments.is_empty().then(|| Self {
-                name: base.clone(),
-                ..Self::of(ValueType::Json)
-            }),
+            "json" | "jsonb" => arguments.is_empty().then(|| Self { name: base.clone(), ..Self::of(ValueType::Json) }),
             "numeric" | "decimal" => match arguments[..] {
                 [] => Some(Self {
-                    value: ValueType::Numeric {
-                        precision: MAX_PRECISION,
-                        scale: 0,
-                    },
+                    value: ValueType::Numeric { precision: MAX_PRECISION, scale: 0 },
                     name: "numeric".to_owned(),
                     unconstrained: true,
                 }),
@@ -210,13 +186,18 @@ impl PgType {
         self.unconstrained
     }
 
-    /// Whether a warehouse column of this type can hold values that travel as `value` (Postgres converts lengths and
-    /// precisions on assignment, and refuses what does not fit).
+    /// Whether a warehouse column of this type can hold every value that travels as `value`, exactly. What Postgres would
+    /// round, cut or pad on assignment comes back different and would look like a change in every batch; only a text may
+    /// be limited in length, because Postgres refuses a longer one.
     #[must_use]
     pub fn holds(&self, value: ValueType) -> bool {
         match (self.value, value) {
-            (ValueType::Numeric { .. }, ValueType::Numeric { .. }) => true,
-            (mine, theirs) => mine == theirs,
+            (
+                ValueType::Numeric { precision, scale },
+                ValueType::Numeric { precision: its_precision, scale: its_scale },
+            ) => self.unconstrained || (scale >= its_scale && precision - scale >= its_precision - its_scale),
+            (ValueType::Text, ValueType::Text) => !self.name.starts_with("character("),
+            (mine, theirs) => mine == theirs && self.name == Self::of(mine).name,
         }
     }
 
@@ -235,9 +216,7 @@ impl fmt::Display for PgType {
 }
 
 fn numeric(precision: u32, scale: u32) -> Option<PgType> {
-    let precision = u8::try_from(precision)
-        .ok()
-        .filter(|p| (1..=MAX_PRECISION).contains(p))?;
+    let precision = u8::try_from(precision).ok().filter(|p| (1..=MAX_PRECISION).contains(p))?;
     let scale = u8::try_from(scale).ok().filter(|s| *s <= precision)?;
     Some(PgType::of(ValueType::Numeric { precision, scale }))
 }
@@ -249,10 +228,7 @@ fn split_arguments(text: &str) -> Option<(String, Vec<u32>)> {
         None => (lower, Vec::new()),
         Some((before, rest)) => {
             let (inside, after) = rest.split_once(')')?;
-            let arguments = inside
-                .split(',')
-                .map(|n| n.trim().parse().ok())
-                .collect::<Option<Vec<u32>>>()?;
+            let arguments = inside.split(',').map(|n| n.trim().parse().ok()).collect::<Option<Vec<u32>>>()?;
             (format!("{before} {after}"), arguments)
         }
     };
@@ -279,27 +255,34 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_has_no_type() {
-        for text in [
-            "",
-            "money",
-            "numeric(39,2)",
-            "numeric(4,5)",
-            "int(4)",
-            "varchar(0)",
-            "integer[]",
-            "time(7)",
-            "point",
-        ] {
+        for text in
+            ["", "money", "numeric(39,2)", "numeric(4,5)", "int(4)", "varchar(0)", "integer[]", "time(7)", "point"]
+        {
             assert_eq!(PgType::parse(text), None, "{text}");
         }
     }
 
     #[test]
+    fn a_warehouse_column_may_not_change_values() {
+        let price = ValueType::Numeric { precision: 10, scale: 2 };
+        for (wanted, value, holds) in [
+            ("numeric", price, true),
+            ("numeric(12,4)", price, true),
+            ("numeric(12,1)", price, false),
+            ("varchar(3)", ValueType::Text, true),
+            ("text", ValueType::Text, true),
+            ("char(3)", ValueType::Text, false),
+            ("timestamp(0)", ValueType::Timestamp, false),
+            ("json", ValueType::Json, false),
+            ("integer", ValueType::BigInt, false),
+        ] {
+            assert_eq!(PgType::parse(wanted).unwrap().holds(value), holds, "{value} in {wanted}");
+        }
+    }
+
+    #[test]
     fn a_live_column_is_read_only_when_nothing_can_be_lost() {
-        let ten_two = ValueType::Numeric {
-            precision: 10,
-            scale: 2,
-        };
+        let ten_two = ValueType::Numeric { precision: 10, scale: 2 };
         for (declared, live, is_enum, fits) in [
             (ValueType::Integer, "integer", false, true),
             (ValueType::Integer, "smallint", false, true),

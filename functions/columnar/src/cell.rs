@@ -38,10 +38,7 @@ pub struct ValueError {
 impl ValueError {
     fn new(text: &str, what: impl Into<String>) -> Self {
         let cut: String = text.chars().take(60).collect();
-        Self {
-            text: if cut.len() < text.len() { cut + "…" } else { cut },
-            what: what.into(),
-        }
+        Self { text: if cut.len() < text.len() { cut + "…" } else { cut }, what: what.into() }
     }
 }
 
@@ -58,16 +55,11 @@ pub fn parse(value: ValueType, text: Cow<'_, str>) -> Result<Cell<'_>, ValueErro
         ValueType::Text | ValueType::Json => Ok(Cell::Text(text)),
         ValueType::Numeric { precision, scale } => decimal(&text, precision, scale),
         ValueType::Timestamp => int(timestamp(&text)),
-        ValueType::TimestampTz => int(text
-            .strip_suffix("+00")
-            .or_else(|| text.strip_suffix("+00 BC"))
-            .and_then(|start| {
-                if text.ends_with("BC") {
-                    timestamp(&format!("{start} BC"))
-                } else {
-                    timestamp(start)
-                }
-            })),
+        ValueType::TimestampTz => {
+            int(text.strip_suffix("+00").or_else(|| text.strip_suffix("+00 BC")).and_then(|start| {
+                if text.ends_with("BC") { timestamp(&format!("{start} BC")) } else { timestamp(start) }
+            }))
+        }
         ValueType::Date => int(date(&text)),
         ValueType::Time => int(time(&text)),
         ValueType::Boolean => match text.as_ref() {
@@ -77,10 +69,7 @@ pub fn parse(value: ValueType, text: Cow<'_, str>) -> Result<Cell<'_>, ValueErro
         },
         ValueType::BigInt => int(text.parse().ok()),
         ValueType::SmallInt => int(text.parse::<i16>().ok().map(i64::from)),
-        ValueType::Real => text
-            .parse::<f32>()
-            .map(|float| Cell::Float(float.into()))
-            .map_err(|_| refused()),
+        ValueType::Real => text.parse::<f32>().map(|float| Cell::Float(float.into())).map_err(|_| refused()),
         ValueType::Double => text.parse::<f64>().map(Cell::Float).map_err(|_| refused()),
         ValueType::Uuid => {
             let shaped = text.len() == 36
@@ -121,27 +110,16 @@ fn decimal(text: &str, precision: u8, scale: u8) -> Result<Cell<'static>, ValueE
     }
     // Zeros behind the declared scale are no digits lost.
     let fraction = fraction.get(..usize::from(scale)).map_or(Ok(fraction), |kept| {
-        fraction[kept.len()..]
-            .bytes()
-            .all(|byte| byte == b'0')
-            .then_some(kept)
-            .ok_or_else(refused)
+        fraction[kept.len()..].bytes().all(|byte| byte == b'0').then_some(kept).ok_or_else(refused)
     })?;
     let padding = usize::from(scale) - fraction.len();
     let mut unscaled: i128 = 0;
-    for byte in whole
-        .bytes()
-        .chain(fraction.bytes())
-        .chain(std::iter::repeat_n(b'0', padding))
-    {
+    for byte in whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat_n(b'0', padding)) {
         if !byte.is_ascii_digit() {
             return Err(refused());
         }
         let digit = i128::from(byte - b'0');
-        unscaled = unscaled
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(digit))
-            .ok_or_else(refused)?;
+        unscaled = unscaled.checked_mul(10).and_then(|value| value.checked_add(digit)).ok_or_else(refused)?;
     }
     if unscaled >= 10_i128.pow(precision.into()) {
         return Err(refused());
@@ -189,9 +167,7 @@ fn timestamp(text: &str) -> Option<i64> {
     let (day, rest) = text.split_once(' ')?;
     let days = match rest.strip_suffix(" BC") {
         Some(clock) => {
-            return date(&format!("{day} BC"))?
-                .checked_mul(MICROS_PER_DAY)?
-                .checked_add(time(clock)?);
+            return date(&format!("{day} BC"))?.checked_mul(MICROS_PER_DAY)?.checked_add(time(clock)?);
         }
         None => date(day)?,
     };
@@ -203,19 +179,14 @@ fn digits(text: &str) -> Option<u32> {
     if text.is_empty() || text.len() > 9 {
         return None;
     }
-    text.bytes().try_fold(0, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
-    })
+    text.bytes().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PRICE: ValueType = ValueType::Numeric {
-        precision: 10,
-        scale: 2,
-    };
+    const PRICE: ValueType = ValueType::Numeric { precision: 10, scale: 2 };
 
     fn check(value: ValueType, text: &str, expected: &Cell<'_>) {
         assert_eq!(&parse(value, text.into()).unwrap(), expected, "{value} {text:?}");
@@ -235,30 +206,11 @@ mod tests {
         check(PRICE, "1.5000", &Cell::Decimal(150));
         check(PRICE, "99999999.99", &Cell::Decimal(9_999_999_999));
         check(
-            ValueType::Numeric {
-                precision: 38,
-                scale: 0,
-            },
+            ValueType::Numeric { precision: 38, scale: 0 },
             "99999999999999999999999999999999999999",
             &Cell::Decimal(99_999_999_999_999_999_999_999_999_999_999_999_999),
         );
-        refuse(
-            PRICE,
-            &[
-                "100000000.00",
-                "1.005",
-                "NaN",
-                "Infinity",
-                "",
-                "-",
-                ".",
-                "1e3",
-                "1.2.3",
-                "+1",
-                " 1",
-                "--1",
-            ],
-        );
+        refuse(PRICE, &["100000000.00", "1.005", "NaN", "Infinity", "", "-", ".", "1e3", "1.2.3", "+1", " 1", "--1"]);
     }
 
     #[test]
@@ -269,16 +221,7 @@ mod tests {
         check(ValueType::Date, "0001-01-01 BC", &Cell::Int(-719_528));
         refuse(
             ValueType::Date,
-            &[
-                "2023-02-29",
-                "2024-1-01",
-                "24-01-01",
-                "infinity",
-                "",
-                "2024-01-01 ",
-                "2024/01/01",
-                "soon",
-            ],
+            &["2023-02-29", "2024-1-01", "24-01-01", "infinity", "", "2024-01-01 ", "2024/01/01", "soon"],
         );
     }
 
@@ -288,17 +231,7 @@ mod tests {
         check(ValueType::Time, "10:00:00.19", &Cell::Int(36_000_190_000));
         check(ValueType::Time, "00:00:00.000001", &Cell::Int(1));
         check(ValueType::Time, "24:00:00", &Cell::Int(MICROS_PER_DAY));
-        refuse(
-            ValueType::Time,
-            &[
-                "24:00:01",
-                "10:60:00",
-                "10:00",
-                "10:00:00.",
-                "10:00:00.1234567",
-                "1:00:00",
-            ],
-        );
+        refuse(ValueType::Time, &["24:00:01", "10:60:00", "10:00", "10:00:00.", "10:00:00.1234567", "1:00:00"]);
     }
 
     #[test]
@@ -307,33 +240,11 @@ mod tests {
         assert_eq!(date_of(&cell), parse(ValueType::Date, "2022-11-03".into()).unwrap());
         assert_eq!(time_of(&cell), parse(ValueType::Time, "14:20:52.186".into()).unwrap());
         let before_1970 = parse(ValueType::Timestamp, "1969-12-31 23:59:59".into()).unwrap();
-        assert_eq!(
-            (date_of(&before_1970), time_of(&before_1970)),
-            (Cell::Int(-1), Cell::Int(86_399_000_000))
-        );
-        check(
-            ValueType::TimestampTz,
-            "1970-01-02 00:00:00+00",
-            &Cell::Int(MICROS_PER_DAY),
-        );
-        check(
-            ValueType::Timestamp,
-            "0001-01-01 00:00:00 BC",
-            &Cell::Int(-719_528 * MICROS_PER_DAY),
-        );
-        refuse(
-            ValueType::Timestamp,
-            &[
-                "2022-11-03",
-                "infinity",
-                "2022-11-03T14:20:52",
-                "2022-11-03 14:20:52+00",
-            ],
-        );
-        refuse(
-            ValueType::TimestampTz,
-            &["2022-11-03 14:20:52", "2022-11-03 14:20:52+01"],
-        );
+        assert_eq!((date_of(&before_1970), time_of(&before_1970)), (Cell::Int(-1), Cell::Int(86_399_000_000)));
+        check(ValueType::TimestampTz, "1970-01-02 00:00:00+00", &Cell::Int(MICROS_PER_DAY));
+        check(ValueType::Timestamp, "0001-01-01 00:00:00 BC", &Cell::Int(-719_528 * MICROS_PER_DAY));
+        refuse(ValueType::Timestamp, &["2022-11-03", "infinity", "2022-11-03T14:20:52", "2022-11-03 14:20:52+00"]);
+        refuse(ValueType::TimestampTz, &["2022-11-03 14:20:52", "2022-11-03 14:20:52+01"]);
     }
 
     #[test]

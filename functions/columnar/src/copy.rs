@@ -56,10 +56,7 @@ pub fn encode(
 }
 
 fn error(column: &str, what: impl Into<String>) -> EncodeError {
-    EncodeError {
-        column: column.to_owned(),
-        what: what.into(),
-    }
+    EncodeError { column: column.to_owned(), what: what.into() }
 }
 
 /// The arrays of a chunk by what Postgres wants of them.
@@ -138,17 +135,11 @@ impl Typed<'_> {
             Self::F64(array) => field(out, array.value(row).to_be_bytes()),
             Self::Bool(array) => field(out, [u8::from(array.value(row))]),
             Self::Date(array) => {
-                let days = array
-                    .value(row)
-                    .checked_sub(EPOCH_DAYS)
-                    .ok_or("the date is out of range")?;
+                let days = array.value(row).checked_sub(EPOCH_DAYS).ok_or("the date is out of range")?;
                 field(out, days.to_be_bytes());
             }
             Self::Timestamp(array) => {
-                let micros = array
-                    .value(row)
-                    .checked_sub(EPOCH_MICROS)
-                    .ok_or("the timestamp is out of range")?;
+                let micros = array.value(row).checked_sub(EPOCH_MICROS).ok_or("the timestamp is out of range")?;
                 field(out, micros.to_be_bytes());
             }
             Self::Numeric(array, scale) => numeric(out, array.value(row), *scale),
@@ -200,11 +191,7 @@ fn numeric(out: &mut Vec<u8>, value: i128, scale: u8) {
         count -= 1;
     }
     let small = |number: usize| u16::try_from(number).unwrap_or_default();
-    let weight = if count == 0 {
-        0
-    } else {
-        small(count).wrapping_sub(u16::from(scale.div_ceil(4))).wrapping_sub(1)
-    };
+    let weight = if count == 0 { 0 } else { small(count).wrapping_sub(u16::from(scale.div_ceil(4))).wrapping_sub(1) };
     let sign: u16 = if value < 0 { 0x4000 } else { 0 };
     out.extend_from_slice(&(8 + 2 * u32::from(small(count))).to_be_bytes());
     for word in [small(count), weight, sign, u16::from(scale)] {
@@ -217,10 +204,7 @@ fn numeric(out: &mut Vec<u8>, value: i128, scale: u8) {
 
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
-    let mut nibbles = text
-        .bytes()
-        .filter(|byte| *byte != b'-')
-        .map(|byte| char::from(byte).to_digit(16));
+    let mut nibbles = text.bytes().filter(|byte| *byte != b'-').map(|byte| char::from(byte).to_digit(16));
     for byte in &mut bytes {
         *byte = u8::try_from(nibbles.next()?? * 16 + nibbles.next()??).ok()?;
     }
@@ -235,31 +219,18 @@ mod tests {
     fn shown(value: i128, scale: u8) -> String {
         let mut out = Vec::new();
         numeric(&mut out, value, scale);
-        let words: Vec<i32> = out[4..]
-            .chunks(2)
-            .map(|pair| i16::from_be_bytes([pair[0], pair[1]]).into())
-            .collect();
+        let words: Vec<i32> = out[4..].chunks(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]]).into()).collect();
         assert_eq!(u32::from_be_bytes(out[..4].try_into().unwrap()) as usize, out.len() - 4);
         let (weight, negative, groups) = (words[1], words[2] != 0, &words[4..]);
         let group = |position: i32| {
             let index = weight - position;
-            usize::try_from(index)
-                .ok()
-                .and_then(|index| groups.get(index))
-                .copied()
-                .unwrap_or(0)
+            usize::try_from(index).ok().and_then(|index| groups.get(index)).copied().unwrap_or(0)
         };
-        let whole: String = (0..=weight.max(0))
-            .rev()
-            .map(|position| format!("{:04}", group(position)))
-            .collect();
+        let whole: String = (0..=weight.max(0)).rev().map(|position| format!("{:04}", group(position))).collect();
         let fraction: String = (1..=10).map(|position| format!("{:04}", group(-position))).collect();
         let whole = whole.trim_start_matches('0');
         let point = if scale > 0 { "." } else { "" };
-        assert!(
-            fraction[usize::from(scale)..].bytes().all(|byte| byte == b'0'),
-            "digits behind the scale"
-        );
+        assert!(fraction[usize::from(scale)..].bytes().all(|byte| byte == b'0'), "digits behind the scale");
         format!(
             "{}{}{point}{}",
             if negative { "-" } else { "" },

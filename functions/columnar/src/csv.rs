@@ -46,17 +46,10 @@ impl<'a> Records<'a> {
     /// # Errors
     /// When there is no header line.
     pub fn new(part: &'a [u8]) -> Result<Self, CsvError> {
-        let mut records = Self {
-            rest: part,
-            line: 1,
-            header: Vec::new(),
-        };
+        let mut records = Self { rest: part, line: 1, header: Vec::new() };
         let mut record = Record::default();
         if !records.read(&mut record)? {
-            return Err(CsvError {
-                line: 1,
-                what: "the part is empty: it lacks its header".to_owned(),
-            });
+            return Err(CsvError { line: 1, what: "the part is empty: it lacks its header".to_owned() });
         }
         let names =
             (0..record.fields.len()).map(|index| record.text(index).map(|name| name.unwrap_or_default().into_owned()));
@@ -87,24 +80,14 @@ impl<'a> Records<'a> {
                 Some(b',') => {}
                 Some(_) => break,
                 None => {
-                    return Err(CsvError {
-                        line: record.line,
-                        what: "the last record has no line end".to_owned(),
-                    });
+                    return Err(CsvError { line: record.line, what: "the last record has no line end".to_owned() });
                 }
             }
         }
         self.line += 1;
         if !self.header.is_empty() && record.fields.len() != self.header.len() {
-            let what = format!(
-                "{} fields where the header has {}",
-                record.fields.len(),
-                self.header.len()
-            );
-            return Err(CsvError {
-                line: record.line,
-                what,
-            });
+            let what = format!("{} fields where the header has {}", record.fields.len(), self.header.len());
+            return Err(CsvError { line: record.line, what });
         }
         Ok(true)
     }
@@ -114,11 +97,7 @@ impl<'a> Records<'a> {
         if self.rest.first() == Some(&b'"') {
             return self.quoted_field(line);
         }
-        let end = self
-            .rest
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'\n'))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.iter().position(|byte| matches!(byte, b',' | b'\n')).unwrap_or(self.rest.len());
         let (raw, rest) = self.rest.split_at(end);
         let after = rest.first().copied();
         self.rest = rest.get(1..).unwrap_or_default();
@@ -130,10 +109,7 @@ impl<'a> Records<'a> {
         let mut end = 0;
         loop {
             let Some(quote) = memchr(b'"', &inside[end..]) else {
-                return Err(CsvError {
-                    line,
-                    what: "a quoted field does not end".to_owned(),
-                });
+                return Err(CsvError { line, what: "a quoted field does not end".to_owned() });
             };
             end += quote;
             if inside.get(end + 1) != Some(&b'"') {
@@ -145,10 +121,7 @@ impl<'a> Records<'a> {
         self.line += memchr::memchr_iter(b'\n', raw).count() as u64;
         let after = inside.get(end + 1).copied();
         if !matches!(after, None | Some(b',' | b'\n')) {
-            return Err(CsvError {
-                line,
-                what: "a quoted field goes on after its quote".to_owned(),
-            });
+            return Err(CsvError { line, what: "a quoted field goes on after its quote".to_owned() });
         }
         self.rest = inside.get(end + 2..).unwrap_or_default();
         Ok((Field { raw, quoted: true }, after))
@@ -162,10 +135,7 @@ impl<'a> Record<'a> {
     /// When it is not UTF-8, or there is no such field.
     pub fn text(&self, index: usize) -> Result<Option<Cow<'a, str>>, CsvError> {
         let Some(field) = self.fields.get(index) else {
-            return Err(CsvError {
-                line: self.line,
-                what: format!("there is no field {}", index + 1),
-            });
+            return Err(CsvError { line: self.line, what: format!("there is no field {}", index + 1) });
         };
         if !field.quoted && field.raw.is_empty() {
             return Ok(None);
@@ -174,11 +144,7 @@ impl<'a> Record<'a> {
             line: self.line,
             what: format!("field {} is not UTF-8: {error}", index + 1),
         })?;
-        Ok(Some(if field.quoted && text.contains("\"\"") {
-            text.replace("\"\"", "\"").into()
-        } else {
-            text.into()
-        }))
+        Ok(Some(if field.quoted && text.contains("\"\"") { text.replace("\"\"", "\"").into() } else { text.into() }))
     }
 
     /// Its line in the part, from 1.
@@ -209,10 +175,7 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
             read("a,b,c\n1,,\"\"\n\"O\"\"Keefe, \nJr\",\\N,NULL\n").unwrap(),
-            [
-                vec![some("1"), None, some("")],
-                vec![some("O\"Keefe, \nJr"), some("\\N"), some("NULL")]
-            ]
+            [vec![some("1"), None, some("")], vec![some("O\"Keefe, \nJr"), some("\\N"), some("NULL")]]
         );
     }
 
@@ -227,13 +190,7 @@ mod tests {
         let mut records = Records::new(b"a\n\xff\n").unwrap();
         let mut record = Record::default();
         assert!(records.read(&mut record).unwrap());
-        assert!(
-            record
-                .text(0)
-                .unwrap_err()
-                .to_string()
-                .starts_with("line 2: field 1 is not UTF-8")
-        );
+        assert!(record.text(0).unwrap_err().to_string().starts_with("line 2: field 1 is not UTF-8"));
     }
 
     /// What Postgres' COPY does: quote where the value would otherwise be read as something else.

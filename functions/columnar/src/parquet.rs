@@ -46,17 +46,9 @@ impl Writer {
     pub fn new(schema: &Schema) -> Result<Self, ParquetError> {
         let schema = arrow_schema(schema);
         let written = Arc::new(AtomicU64::new(0));
-        let sink = Counted {
-            bytes: Vec::new(),
-            written: Arc::clone(&written),
-        };
+        let sink = Counted { bytes: Vec::new(), written: Arc::clone(&written) };
         let file = FileWriter::try_new(sink, schema.clone(), OPTIONS)?;
-        Ok(Self {
-            file,
-            schema,
-            written,
-            rows: 0,
-        })
+        Ok(Self { file, schema, written, rows: 0 })
     }
 
     /// Adds the rows as one row group.
@@ -137,11 +129,7 @@ impl<B: AsRef<[u8]>> Reader<B> {
                     .collect::<Vec<_>>()
                     .join(", ")
             };
-            return Err(ParquetError(format!(
-                "its columns are {}, not {}",
-                names(&found),
-                names(&wanted)
-            )));
+            return Err(ParquetError(format!("its columns are {}, not {}", names(&found), names(&wanted))));
         }
         let chunks = read::FileReader::new(cursor, metadata.row_groups, wanted, None, None, None);
         Ok(Self { chunks })
@@ -152,19 +140,12 @@ impl<B: AsRef<[u8]>> Iterator for Reader<B> {
     type Item = Result<Chunk, ParquetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.chunks
-            .next()
-            .map(|chunk| chunk.map(Chunk).map_err(ParquetError::from))
+        self.chunks.next().map(|chunk| chunk.map(Chunk).map_err(ParquetError::from))
     }
 }
 
 fn arrow_schema(schema: &Schema) -> ArrowSchema {
-    schema
-        .0
-        .iter()
-        .map(|column| Field::new(&column.name, data_type(column.value), true))
-        .collect::<Vec<_>>()
-        .into()
+    schema.0.iter().map(|column| Field::new(&column.name, data_type(column.value), true)).collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]

@@ -60,12 +60,7 @@ impl Rows {
     #[must_use]
     pub fn new(schema: Schema) -> Self {
         let builders = schema.0.iter().map(|column| Builder::new(column.value)).collect();
-        Self {
-            schema,
-            builders,
-            rows: 0,
-            text_bytes: 0,
-        }
+        Self { schema, builders, rows: 0, text_bytes: 0 }
     }
 
     /// Adds a row.
@@ -76,10 +71,7 @@ impl Rows {
     pub fn push(&mut self, row: &[Cell<'_>]) -> Result<(), ValueError> {
         if row.len() != self.builders.len() {
             let what = format!("cells where {} are wanted", self.builders.len());
-            return Err(ValueError {
-                text: row.len().to_string(),
-                what,
-            });
+            return Err(ValueError { text: row.len().to_string(), what });
         }
         for ((builder, cell), column) in self.builders.iter_mut().zip(row).zip(&self.schema.0) {
             if let Cell::Text(text) = cell {
@@ -87,10 +79,7 @@ impl Rows {
             }
             if !builder.push(cell) {
                 let what = format!("does not fit the column {} of {}", column.name, column.value);
-                return Err(ValueError {
-                    text: format!("{cell:?}"),
-                    what,
-                });
+                return Err(ValueError { text: format!("{cell:?}"), what });
             }
         }
         self.rows += 1;
@@ -122,9 +111,7 @@ impl Rows {
         self.text_bytes = 0;
         let fresh = self.schema.0.iter().map(|column| Builder::new(column.value)).collect();
         let builders = std::mem::replace(&mut self.builders, fresh);
-        Chunk(arrow2::chunk::Chunk::new(
-            builders.into_iter().map(Builder::finish).collect(),
-        ))
+        Chunk(arrow2::chunk::Chunk::new(builders.into_iter().map(Builder::finish).collect()))
     }
 }
 

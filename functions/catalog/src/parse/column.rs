@@ -3,30 +3,14 @@
 
 use super::source::SourceDraft;
 use crate::document::{At, Notes, Section};
-use crate::ident::Ident;
 use crate::model::{CalendarAttribute, ColumnRef, Expression, Join, SourceColumn, Table, TargetColumn};
+use crate::sql::Ident;
 use crate::value_type::{PgType, ValueType};
 
 /// The words that say how a column comes about; a column has exactly one.
-const VOCABULARY: [&str; 6] = [
-    "from",
-    "date_of",
-    "time_of",
-    "text_to_date",
-    "currency_name",
-    "calendar",
-];
-const ATTRIBUTES: [&str; 9] = [
-    "from",
-    "date_of",
-    "time_of",
-    "text_to_date",
-    "currency_name",
-    "calendar",
-    "type",
-    "if_null",
-    "references",
-];
+const VOCABULARY: [&str; 6] = ["from", "date_of", "time_of", "text_to_date", "currency_name", "calendar"];
+const ATTRIBUTES: [&str; 9] =
+    ["from", "date_of", "time_of", "text_to_date", "currency_name", "calendar", "type", "if_null", "references"];
 
 /// How a column comes about, its type, whether it may be null, and whether the type is known (a mistake may hide it).
 type Derived = (Expression, ValueType, bool, bool);
@@ -66,11 +50,7 @@ pub(super) fn read(
     section.only(notes, &ATTRIBUTES);
     let words: Vec<&str> = VOCABULARY.into_iter().filter(|word| section.has(word)).collect();
     let [word] = words[..] else {
-        let message = if words.is_empty() {
-            "does not say where its value comes from"
-        } else {
-            "says it twice"
-        };
+        let message = if words.is_empty() { "does not say where its value comes from" } else { "says it twice" };
         let help = format!("use one of {}", VOCABULARY.join(", "));
         notes.add(&section.span, format!("{}.{key} {message}", scope.target), Some(help));
         return None;
@@ -84,31 +64,18 @@ pub(super) fn read(
         }
         nullable = false;
     }
-    let pg_type = section
-        .text(notes, "type")
-        .and_then(|word| match PgType::parse(&word.value) {
-            Some(pg) if pg.holds(value) || !is_clear => Some(pg),
-            Some(pg) => {
-                notes.add(
-                    &word.span,
-                    format!("{key} is {value}, which a column of {pg} does not hold"),
-                    None,
-                );
-                None
-            }
-            None => {
-                notes.add(
-                    &word.span,
-                    format!("{:?} is no type that can be carried", word.value),
-                    None,
-                );
-                None
-            }
-        });
-    let references = section
-        .text(notes, "references")
-        .and_then(|word| notes.ident(&word))
-        .map(|ident| ident.value);
+    let pg_type = section.text(notes, "type").and_then(|word| match PgType::parse(&word.value) {
+        Some(pg) if pg.holds(value) || !is_clear => Some(pg),
+        Some(pg) => {
+            notes.add(&word.span, format!("{key} is {value}, which a column of {pg} does not hold"), None);
+            None
+        }
+        None => {
+            notes.add(&word.span, format!("{:?} is no type that can be carried", word.value), None);
+            None
+        }
+    });
+    let references = section.text(notes, "references").and_then(|word| notes.ident(&word)).map(|ident| ident.value);
     Some(TargetColumn {
         name: name.value.clone(),
         expression,
@@ -130,10 +97,7 @@ fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scop
             return None;
         };
         if scope.table.is_some() {
-            let message = format!(
-                "{} comes from a table; only a calendar has calendar columns",
-                scope.target
-            );
+            let message = format!("{} comes from a table; only a calendar has calendar columns", scope.target);
             notes.add(&argument.span, message, None);
         }
         return Some((Expression::Calendar(*attribute), attribute.value(), false, true));
@@ -141,28 +105,15 @@ fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scop
     let (of, source, is_clear) = resolve(notes, argument, scope)?;
     let nullable = nullable(&of, source, scope);
     let (expression, value, accepts): (_, _, &[ValueType]) = match word {
-        "date_of" => (
-            Expression::DateOf(of),
-            ValueType::Date,
-            &[ValueType::Timestamp, ValueType::TimestampTz],
-        ),
-        "time_of" => (
-            Expression::TimeOf(of),
-            ValueType::Time,
-            &[ValueType::Timestamp, ValueType::TimestampTz],
-        ),
+        "date_of" => (Expression::DateOf(of), ValueType::Date, &[ValueType::Timestamp, ValueType::TimestampTz]),
+        "time_of" => (Expression::TimeOf(of), ValueType::Time, &[ValueType::Timestamp, ValueType::TimestampTz]),
         "text_to_date" => (Expression::TextToDate(of), ValueType::Date, &[ValueType::Text]),
         "currency_name" => (Expression::CurrencyName(of), ValueType::Text, &[ValueType::Text]),
         _ => return Some((Expression::Column(of), source.value, nullable, is_clear)),
     };
     if !accepts.contains(&source.value) && is_clear {
         let wanted: Vec<String> = accepts.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "{word} reads {}, but {} is {}",
-            wanted.join(" or "),
-            source.name,
-            source.value
-        );
+        let message = format!("{word} reads {}, but {} is {}", wanted.join(" or "), source.name, source.value);
         notes.add(&argument.span, message, None);
     }
     Some((expression, value, nullable, true))
@@ -172,11 +123,7 @@ fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scop
 fn resolve<'s>(notes: &mut Notes, word: &At<String>, scope: &Scope<'s>) -> Option<(ColumnRef, &'s SourceColumn, bool)> {
     let Some(table) = scope.table else {
         let help = "use calendar = \"date\", \"year\", …".to_owned();
-        notes.add(
-            &word.span,
-            format!("{} is a calendar: it has no source columns", scope.target),
-            Some(help),
-        );
+        notes.add(&word.span, format!("{} is a calendar: it has no source columns", scope.target), Some(help));
         return None;
     };
     let (join, table, column) = match word.value.split_once('.') {
@@ -185,12 +132,7 @@ fn resolve<'s>(notes: &mut Notes, word: &At<String>, scope: &Scope<'s>) -> Optio
             let found = scope.joins.iter().position(|(join, _)| join.alias.as_str() == alias);
             let Some(index) = found else {
                 let message = format!("{} joins nothing called {alias:?}", scope.target);
-                notes.unknown(
-                    &word.span,
-                    message,
-                    alias,
-                    scope.joins.iter().map(|(join, _)| join.alias.as_str()),
-                );
+                notes.unknown(&word.span, message, alias, scope.joins.iter().map(|(join, _)| join.alias.as_str()));
                 return None;
             };
             (Some(index), scope.joins[index].1, column)
@@ -198,31 +140,16 @@ fn resolve<'s>(notes: &mut Notes, word: &At<String>, scope: &Scope<'s>) -> Optio
     };
     let Some((_, source)) = table.column(column) else {
         let message = format!("{column:?} is no column of {}", table.name);
-        notes.unknown(
-            &word.span,
-            message,
-            column,
-            table.columns.iter().map(|column| column.name.as_str()),
-        );
+        notes.unknown(&word.span, message, column, table.columns.iter().map(|column| column.name.as_str()));
         return None;
     };
-    Some((
-        ColumnRef {
-            join,
-            column: source.name.clone(),
-        },
-        source,
-        scope.source.is_clear(table, source),
-    ))
+    Some((ColumnRef { join, column: source.name.clone() }, source, scope.source.is_clear(table, source)))
 }
 
 fn nullable(of: &ColumnRef, source: &SourceColumn, scope: &Scope<'_>) -> bool {
     let by_join = of.join.is_some_and(|index| {
         let on = scope.joins[index].0.on.as_str();
-        scope
-            .table
-            .and_then(|table| table.column(on))
-            .is_some_and(|(_, column)| column.nullable)
+        scope.table.and_then(|table| table.column(on)).is_some_and(|(_, column)| column.nullable)
     });
     source.nullable || by_join
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::document::{Notes, Section};
-use crate::ident::Ident;
 use crate::model::{Catalog, Functions, Pipeline, Sizing};
 use crate::problem::{Problem, Problems};
+use crate::sql::Ident;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,19 +20,10 @@ const MEMORY_MB: std::ops::RangeInclusive<u64> = 128..=10_240;
 const TIMEOUT_SECONDS: std::ops::RangeInclusive<u64> = 1..=900;
 
 /// Enough for a pipeline of a hundred tables; their memory does not grow with the data.
-const PLAN: Sizing = Sizing {
-    memory_mb: 256,
-    timeout_seconds: 60,
-};
+const PLAN: Sizing = Sizing { memory_mb: 256, timeout_seconds: 60 };
 /// The CPU share of a Lambda grows with its memory; beyond this the database is the slower side.
-const WORK: Sizing = Sizing {
-    memory_mb: 512,
-    timeout_seconds: 900,
-};
-const HALT: Sizing = Sizing {
-    memory_mb: 128,
-    timeout_seconds: 10,
-};
+const WORK: Sizing = Sizing { memory_mb: 512, timeout_seconds: 900 };
+const HALT: Sizing = Sizing { memory_mb: 128, timeout_seconds: 10 };
 
 impl Catalog {
     /// Reads and checks a catalogue. `file` is its name in messages.
@@ -76,20 +67,12 @@ impl Catalog {
 }
 
 fn catalog(notes: &mut Notes, root: &Section<'_>, text: &str) -> Option<Catalog> {
-    root.only(
-        notes,
-        &["pipeline", "functions", "source", "warehouse", "dimensions", "facts"],
-    );
+    root.only(notes, &["pipeline", "functions", "source", "warehouse", "dimensions", "facts"]);
     let pipeline = pipeline(notes, root);
     let functions = functions(notes, root);
     let source = source::read(notes, root, text);
     let warehouse = warehouse::read(notes, root, text, source.as_ref());
-    Some(Catalog {
-        pipeline: pipeline?,
-        functions,
-        source: source?.source,
-        warehouse: warehouse?,
-    })
+    Some(Catalog { pipeline: pipeline?, functions, source: source?.source, warehouse: warehouse? })
 }
 
 fn pipeline(notes: &mut Notes, root: &Section<'_>) -> Option<Pipeline> {
@@ -103,37 +86,20 @@ fn pipeline(notes: &mut Notes, root: &Section<'_>) -> Option<Pipeline> {
         || name.value.len() > 20
     {
         let help = "lower-case letters, digits and hyphens, beginning with a letter, at most 20".to_owned();
-        notes.add(
-            &name.span,
-            format!("{:?} cannot begin the names of AWS resources", name.value),
-            Some(help),
-        );
+        notes.add(&name.span, format!("{:?} cannot begin the names of AWS resources", name.value), Some(help));
     }
     let schedule = section.duration(notes, "schedule", MINUTE, MINUTE..=DAY, 5 * MINUTE);
     let reread = section.duration(notes, "reread", MINUTE, MINUTE..=DAY, 30 * MINUTE);
     let timeout = section.duration(notes, "timeout", Duration::from_secs(1), MINUTE..=30 * DAY, DAY / 4);
     let mut alerts = Vec::new();
     for address in section.texts(notes, "alerts").unwrap_or_default() {
-        let shaped = address
-            .value
-            .split_once('@')
-            .is_some_and(|(who, host)| !who.is_empty() && host.contains('.'));
+        let shaped = address.value.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'));
         if !shaped || address.value.contains(char::is_whitespace) {
-            notes.add(
-                &address.span,
-                format!("{:?} is not an e-mail address", address.value),
-                None,
-            );
+            notes.add(&address.span, format!("{:?} is not an e-mail address", address.value), None);
         }
         alerts.push(address.value);
     }
-    Some(Pipeline {
-        name: name.value,
-        schedule,
-        reread,
-        timeout,
-        alerts,
-    })
+    Some(Pipeline { name: name.value, schedule, reread, timeout, alerts })
 }
 
 fn functions(notes: &mut Notes, root: &Section<'_>) -> Functions {
@@ -148,21 +114,12 @@ fn functions(notes: &mut Notes, root: &Section<'_>) -> Functions {
         section.only(notes, &["memory_mb", "timeout_seconds"]);
         sized(notes, &section, default)
     };
-    Functions {
-        plan: sizing("plan", PLAN),
-        load: sizing("load", WORK),
-        halt: sizing("halt", HALT),
-    }
+    Functions { plan: sizing("plan", PLAN), load: sizing("load", WORK), halt: sizing("halt", HALT) }
 }
 
 fn sized(notes: &mut Notes, section: &Section<'_>, default: Sizing) -> Sizing {
     let memory_mb = section.number(notes, "memory_mb", MEMORY_MB, default.memory_mb.into());
-    let timeout_seconds = section.number(
-        notes,
-        "timeout_seconds",
-        TIMEOUT_SECONDS,
-        default.timeout_seconds.into(),
-    );
+    let timeout_seconds = section.number(notes, "timeout_seconds", TIMEOUT_SECONDS, default.timeout_seconds.into());
     Sizing {
         memory_mb: u32::try_from(memory_mb).unwrap_or(default.memory_mb),
         timeout_seconds: u32::try_from(timeout_seconds).unwrap_or(default.timeout_seconds),
@@ -175,10 +132,7 @@ fn line(text: &str, span: &std::ops::Range<usize>) -> usize {
 
 /// `schema = "…"`, or Postgres' own default.
 fn schema(notes: &mut Notes, section: &Section<'_>) -> Ident {
-    section
-        .text(notes, "schema")
-        .and_then(|word| notes.ident(&word))
-        .map_or_else(public, |ident| ident.value)
+    section.text(notes, "schema").and_then(|word| notes.ident(&word)).map_or_else(public, |ident| ident.value)
 }
 
 fn public() -> Ident {

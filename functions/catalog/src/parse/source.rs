@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{line, sized};
 use crate::document::{At, Notes, Section};
-use crate::ident::Ident;
 use crate::model::{Capture, Source, SourceColumn, Table};
+use crate::sql::Ident;
 use crate::value_type::{PgType, ValueType};
 
 const CAPTURES: [(&str, Capture); 2] = [("changes", Capture::Changes), ("snapshot", Capture::Snapshot)];
@@ -32,13 +32,7 @@ pub(super) fn read(notes: &mut Notes, root: &Section<'_>, text: &str) -> Option<
     section.only(notes, &["schema", "lock_timeout", "slice_rows", "tables"]);
     let schema = super::schema(notes, &section);
     let second = Duration::from_secs(1);
-    let lock_timeout = section.duration(
-        notes,
-        "lock_timeout",
-        second / 10,
-        second / 10..=300 * second,
-        10 * second,
-    );
+    let lock_timeout = section.duration(notes, "lock_timeout", second / 10, second / 10..=300 * second, 10 * second);
     let slice_rows = section.number(notes, "slice_rows", 1..=1_000_000_000, 2_000_000);
     let mut unclear = Unclear::new();
     let mut tables = Vec::new();
@@ -46,15 +40,7 @@ pub(super) fn read(notes: &mut Notes, root: &Section<'_>, text: &str) -> Option<
     for (name, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
         tables.extend(table(notes, &name, &entry, text, &mut unclear));
     }
-    Some(SourceDraft {
-        source: Source {
-            schema,
-            lock_timeout,
-            slice_rows,
-            tables,
-        },
-        unclear,
-    })
+    Some(SourceDraft { source: Source { schema, lock_timeout, slice_rows, tables }, unclear })
 }
 
 fn table(
@@ -76,24 +62,12 @@ fn table(
             unclear.insert((name.value.clone(), column.value.clone()));
         }
         let (value, nullable) = parsed.unwrap_or((ValueType::Text, false));
-        columns.push(SourceColumn {
-            name: column.value,
-            value,
-            nullable,
-            line: line(text, &column.span),
-        });
+        columns.push(SourceColumn { name: column.value, value, nullable, line: line(text, &column.span) });
     }
     let capture = section
-        .required_text(
-            notes,
-            "capture",
-            "\"changes\" for large tables and facts, \"snapshot\" for what is joined",
-        )
+        .required_text(notes, "capture", "\"changes\" for large tables and facts, \"snapshot\" for what is joined")
         .and_then(|word| {
-            let found = CAPTURES
-                .iter()
-                .find(|(known, _)| *known == word.value)
-                .map(|(_, capture)| *capture);
+            let found = CAPTURES.iter().find(|(known, _)| *known == word.value).map(|(_, capture)| *capture);
             if found.is_none() {
                 let message = format!("{:?} is no way to capture a table", word.value);
                 notes.unknown(&word.span, message, &word.value, CAPTURES.map(|(known, _)| known));
@@ -103,14 +77,7 @@ fn table(
         .unwrap_or(Capture::Snapshot);
     let key = key(notes, &name.value, section, &columns);
     let sizing = sized(notes, section, super::WORK);
-    Some(Table {
-        name: name.value,
-        key,
-        capture,
-        columns,
-        sizing,
-        line: line(text, &name.span),
-    })
+    Some(Table { name: name.value, key, capture, columns, sizing, line: line(text, &name.span) })
 }
 
 fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[SourceColumn]) -> Vec<Ident> {
@@ -123,12 +90,7 @@ fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[Sourc
         match columns.iter().find(|column| column.name.as_str() == word.value) {
             None => {
                 let message = format!("the key {:?} is no column of {table}", word.value);
-                notes.unknown(
-                    &word.span,
-                    message,
-                    &word.value,
-                    columns.iter().map(|column| column.name.as_str()),
-                );
+                notes.unknown(&word.span, message, &word.value, columns.iter().map(|column| column.name.as_str()));
             }
             Some(column) if column.nullable => {
                 notes.add(&word.span, format!("the key {} may not be null", column.name), None);
@@ -179,12 +141,7 @@ fn column_type(notes: &mut Notes, declared: &At<String>) -> Option<(ValueType, b
                 "jsonb",
             ];
             let base = name.split('(').next().unwrap_or(name);
-            notes.unknown(
-                &declared.span,
-                format!("{name:?} is no type that can be carried"),
-                base,
-                known,
-            );
+            notes.unknown(&declared.span, format!("{name:?} is no type that can be carried"), base, known);
             None
         }
     }

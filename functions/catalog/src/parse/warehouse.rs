@@ -5,11 +5,11 @@ use std::ops::Range;
 use super::source::SourceDraft;
 use super::{column, line, sized};
 use crate::document::{At, Notes, Section};
-use crate::ident::Ident;
 use crate::model::{
     CalendarAttribute, Capture, Expression, Join, Origin, SourceColumn, Table, Target, TargetColumn, TargetKind,
     Warehouse,
 };
+use crate::sql::Ident;
 
 pub(super) fn read(
     notes: &mut Notes,
@@ -21,9 +21,7 @@ pub(super) fn read(
     if let Some(section) = &section {
         section.only(notes, &["schema", "reject_limit"]);
     }
-    let schema = section
-        .as_ref()
-        .map_or_else(super::public, |section| super::schema(notes, section));
+    let schema = section.as_ref().map_or_else(super::public, |section| super::schema(notes, section));
     let reject_limit = section.map_or(100, |section| section.number(notes, "reject_limit", 0..=10_000, 100));
     let mut targets: Vec<Target> = Vec::new();
     let mut declared: Vec<Ident> = Vec::new();
@@ -43,11 +41,7 @@ pub(super) fn read(
         notes.add(&(0..0), "the file names nothing to build", Some(help));
     }
     references(notes, &targets, &declared, root);
-    Some(Warehouse {
-        schema,
-        reject_limit,
-        targets,
-    })
+    Some(Warehouse { schema, reject_limit, targets })
 }
 
 fn target(
@@ -59,14 +53,7 @@ fn target(
     source: &SourceDraft,
 ) -> Option<Target> {
     let known: &[&str] = if is_fact {
-        &[
-            "from",
-            "surrogate_key",
-            "joins",
-            "columns",
-            "memory_mb",
-            "timeout_seconds",
-        ]
+        &["from", "surrogate_key", "joins", "columns", "memory_mb", "timeout_seconds"]
     } else {
         &["from", "calendar", "joins", "columns", "memory_mb", "timeout_seconds"]
     };
@@ -86,15 +73,8 @@ fn target(
         let word = section.required_text(notes, "from", "name the source table its rows come from")?;
         Some(find_table(notes, &word, source)?)
     };
-    let joins = table
-        .map(|table| joins(notes, section, table, source))
-        .unwrap_or_default();
-    let scope = column::Scope {
-        target: &name.value,
-        table,
-        joins: &joins,
-        source,
-    };
+    let joins = table.map(|table| joins(notes, section, table, source)).unwrap_or_default();
+    let scope = column::Scope { target: &name.value, table, joins: &joins, source };
     let mut columns: Vec<TargetColumn> = Vec::new();
     let listed = section.required_section(notes, "columns", "name the columns of the warehouse table");
     if let Some(listed) = &listed {
@@ -106,11 +86,7 @@ fn target(
     if let TargetKind::Fact { surrogate_key } = &kind
         && columns.iter().any(|column| &column.name == surrogate_key)
     {
-        notes.add(
-            &section.span,
-            format!("the surrogate key {surrogate_key} is numbered by the warehouse"),
-            None,
-        );
+        notes.add(&section.span, format!("the surrogate key {surrogate_key} is numbered by the warehouse"), None);
     }
     let columns_span = listed.map_or_else(|| section.span.clone(), |listed| listed.span);
     let key = key(notes, &columns_span, name, table, &columns);
@@ -130,14 +106,8 @@ fn kind(notes: &mut Notes, section: &Section<'_>, is_fact: bool) -> Option<Targe
     if !is_fact {
         return Some(TargetKind::Dimension);
     }
-    let word = section.required_text(
-        notes,
-        "surrogate_key",
-        "name the serial column that numbers the versions",
-    )?;
-    Some(TargetKind::Fact {
-        surrogate_key: notes.ident(&word)?.value,
-    })
+    let word = section.required_text(notes, "surrogate_key", "name the serial column that numbers the versions")?;
+    Some(TargetKind::Fact { surrogate_key: notes.ident(&word)?.value })
 }
 
 fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft) -> Option<&'s Table> {
@@ -145,12 +115,7 @@ fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft)
     let found = tables.iter().find(|table| table.name.as_str() == word.value);
     if found.is_none() {
         let message = format!("{:?} is no source table", word.value);
-        notes.unknown(
-            &word.span,
-            message,
-            &word.value,
-            tables.iter().map(|table| table.name.as_str()),
-        );
+        notes.unknown(&word.span, message, &word.value, tables.iter().map(|table| table.name.as_str()));
     }
     found
 }
@@ -167,10 +132,9 @@ fn joins<'s>(
     for (alias, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
         entry.only(notes, &["table", "on"]);
         let Some(alias) = notes.ident(&alias) else { continue };
-        let word = entry.text(notes, "table").unwrap_or_else(|| At {
-            value: alias.value.to_string(),
-            span: alias.span.clone(),
-        });
+        let word = entry
+            .text(notes, "table")
+            .unwrap_or_else(|| At { value: alias.value.to_string(), span: alias.span.clone() });
         let on = entry.required_text(notes, "on", "name the column that holds the looked-up key");
         let (Some(table), Some(on)) = (find_table(notes, &word, source), on) else {
             continue;
@@ -178,35 +142,21 @@ fn joins<'s>(
         for snapshot in [from, table] {
             if snapshot.capture != Capture::Snapshot {
                 let help = format!("set capture = \"snapshot\" for {}", snapshot.name);
-                let message = format!(
-                    "{} is joined, so a change of one side must reach all rows of the other",
-                    snapshot.name
-                );
+                let message =
+                    format!("{} is joined, so a change of one side must reach all rows of the other", snapshot.name);
                 notes.add(&alias.span, message, Some(help));
             }
         }
         match from.column(&on.value) {
             None => {
                 let message = format!("{:?} is no column of {}", on.value, from.name);
-                notes.unknown(
-                    &on.span,
-                    message,
-                    &on.value,
-                    from.columns.iter().map(|column| column.name.as_str()),
-                );
+                notes.unknown(&on.span, message, &on.value, from.columns.iter().map(|column| column.name.as_str()));
             }
             Some((_, column)) => join_key(notes, &on, (from, column), table, source),
         }
         // Kept in spite of a mistake, so that the columns that use it do not each complain of its absence.
         let on = Ident::new(on.value).unwrap_or_else(|_| alias.value.clone());
-        joins.push((
-            Join {
-                alias: alias.value,
-                table: table.name.clone(),
-                on,
-            },
-            table,
-        ));
+        joins.push((Join { alias: alias.value, table: table.name.clone(), on }, table));
     }
     joins
 }
@@ -222,11 +172,7 @@ fn join_key(
     let [key] = &table.key[..] else {
         // A key that could not be read is noted where it stands.
         if !table.key.is_empty() {
-            let message = format!(
-                "{} is looked up by one column, but its key has {}",
-                table.name,
-                table.key.len()
-            );
+            let message = format!("{} is looked up by one column, but its key has {}", table.name, table.key.len());
             notes.add(&on.span, message, None);
         }
         return;
@@ -235,10 +181,7 @@ fn join_key(
         return;
     };
     if looked_up.value != column.value && source.is_clear(from, column) && source.is_clear(table, looked_up) {
-        let message = format!(
-            "{} is {}, but {}.{key} is {}",
-            on.value, column.value, table.name, looked_up.value
-        );
+        let message = format!("{} is {}, but {}.{key} is {}", on.value, column.value, table.name, looked_up.value);
         notes.add(&on.span, message, None);
     }
 }
@@ -253,17 +196,10 @@ fn key(
 ) -> Vec<Ident> {
     let Some(table) = table else {
         let date = Expression::Calendar(CalendarAttribute::Date);
-        let key: Vec<Ident> = columns
-            .iter()
-            .filter(|column| column.expression == date)
-            .map(|column| column.name.clone())
-            .collect();
+        let key: Vec<Ident> =
+            columns.iter().filter(|column| column.expression == date).map(|column| column.name.clone()).collect();
         if key.len() != 1 {
-            notes.add(
-                span,
-                format!("the calendar {} needs one column with calendar = \"date\"", name.value),
-                None,
-            );
+            notes.add(span, format!("the calendar {} needs one column with calendar = \"date\"", name.value), None);
         }
         return key;
     };
@@ -303,23 +239,13 @@ fn references(notes: &mut Notes, targets: &[Target], declared: &[Ident], root: &
                 notes.add(&span, format!("{} is a dimension", target.name), Some(help));
                 continue;
             }
-            let found = targets
-                .iter()
-                .find(|other| other.name == *dimension && !other.is_fact());
+            let found = targets.iter().find(|other| other.name == *dimension && !other.is_fact());
             let Some(found) = found else {
                 if declared.contains(dimension) && !targets.iter().any(|other| other.name == *dimension) {
                     continue; // It has mistakes of its own.
                 }
-                let known = targets
-                    .iter()
-                    .filter(|other| !other.is_fact())
-                    .map(|other| other.name.as_str());
-                notes.unknown(
-                    &span,
-                    format!("{:?} is no dimension", dimension.as_str()),
-                    dimension.as_str(),
-                    known,
-                );
+                let known = targets.iter().filter(|other| !other.is_fact()).map(|other| other.name.as_str());
+                notes.unknown(&span, format!("{:?} is no dimension", dimension.as_str()), dimension.as_str(), known);
                 continue;
             };
             match &found.key[..] {

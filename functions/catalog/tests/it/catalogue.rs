@@ -13,20 +13,8 @@ fn totesys() -> Catalog {
 #[test]
 fn the_shipped_catalogue_has_every_table_of_the_requirements() {
     let catalog = totesys();
-    let facts = catalog
-        .warehouse
-        .targets
-        .iter()
-        .filter(|target| target.is_fact())
-        .count();
-    assert_eq!(
-        (
-            catalog.source.tables.len(),
-            catalog.warehouse.targets.len() - facts,
-            facts
-        ),
-        (11, 8, 3)
-    );
+    let facts = catalog.warehouse.targets.iter().filter(|target| target.is_fact()).count();
+    assert_eq!((catalog.source.tables.len(), catalog.warehouse.targets.len() - facts, facts), (11, 8, 3));
 }
 
 #[test]
@@ -37,51 +25,19 @@ fn nothing_is_lost_on_the_way_to_the_reader() {
     assert_eq!(fact.columns.len(), 14);
     assert_eq!(fact.references().count(), 9);
     let price = fact.column("unit_price").unwrap().1;
-    assert_eq!(
-        price.value,
-        ValueType::Numeric {
-            precision: 10,
-            scale: 2
-        }
-    );
+    assert_eq!(price.value, ValueType::Numeric { precision: 10, scale: 2 });
     assert_eq!(price.pg_type.to_string(), "numeric(10,2)");
     let location = catalog.target("dim_staff").unwrap().column("location").unwrap().1;
-    assert_eq!(
-        (location.nullable, location.if_null.as_deref()),
-        (false, Some("Unknown"))
-    );
-    let line_2 = catalog
-        .target("dim_counterparty")
-        .unwrap()
-        .column("counterparty_legal_address_line_2")
-        .unwrap()
-        .1;
+    assert_eq!((location.nullable, location.if_null.as_deref()), (false, Some("Unknown")));
+    let line_2 = catalog.target("dim_counterparty").unwrap().column("counterparty_legal_address_line_2").unwrap().1;
     assert!(line_2.nullable);
 }
 
 #[test]
 fn columns_keep_the_order_of_the_file() {
     let catalog = totesys();
-    let names: Vec<_> = catalog
-        .target("dim_date")
-        .unwrap()
-        .columns
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "date_id",
-            "year",
-            "month",
-            "day",
-            "day_of_week",
-            "day_name",
-            "month_name",
-            "quarter"
-        ]
-    );
+    let names: Vec<_> = catalog.target("dim_date").unwrap().columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["date_id", "year", "month", "day", "day_of_week", "day_name", "month_name", "quarter"]);
 }
 
 #[test]
@@ -89,11 +45,7 @@ fn a_dimension_knows_everything_it_is_made_of() {
     let catalog = totesys();
     let sources = |target: &str| -> Vec<String> {
         let target = catalog.target(target).unwrap();
-        catalog
-            .sources_of(target)
-            .iter()
-            .map(|table| table.name.to_string())
-            .collect()
+        catalog.sources_of(target).iter().map(|table| table.name.to_string()).collect()
     };
     assert_eq!(sources("dim_staff"), ["staff", "department"]);
     assert_eq!(sources("dim_counterparty"), ["counterparty", "address"]);
@@ -105,12 +57,7 @@ fn whatever_is_joined_is_a_snapshot() {
     let catalog = totesys();
     for target in &catalog.warehouse.targets {
         for join in &target.joins {
-            assert_eq!(
-                catalog.table(join.table.as_str()).unwrap().capture,
-                Capture::Snapshot,
-                "{}",
-                target.name
-            );
+            assert_eq!(catalog.table(join.table.as_str()).unwrap().capture, Capture::Snapshot, "{}", target.name);
         }
     }
 }
@@ -127,23 +74,14 @@ fn function_names_are_legal_and_unique_even_for_hostile_table_names() {
             .concat()
     );
     let catalog = Catalog::parse("p", &text).unwrap_or_else(|problems| panic!("{problems}"));
-    let names: Vec<String> = catalog
-        .all_functions()
-        .map(|function| catalog.function_name(function))
-        .collect();
+    let names: Vec<String> = catalog.all_functions().map(|function| catalog.function_name(function)).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     for name in &names {
-        assert!(
-            name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)),
-            "{name}"
-        );
+        assert!(name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{name}");
     }
     assert_eq!(totesys().function_name(Function::Plan), "totesys-plan");
     let table = Ident::new("sales_order").unwrap();
-    assert_eq!(
-        totesys().function_name(Function::Extract(&table)),
-        "totesys-extract-sales_order"
-    );
+    assert_eq!(totesys().function_name(Function::Extract(&table)), "totesys-extract-sales_order");
 }
 
 #[test]
@@ -157,20 +95,11 @@ fn a_definition_that_decides_rows_changes_the_fingerprint_and_nothing_else_does(
     assert_eq!(of(&format!("# one more line\n{text}"), "dim_staff"), staff);
     assert_eq!(of(&text.replace("5 minutes", "10 minutes"), "dim_staff"), staff);
     assert_ne!(of(&text.replace("Unknown", "n/a"), "dim_staff"), staff);
-    assert_ne!(
-        of(
-            &text.replace("location = \"text null\"", "location = \"varchar(9)\""),
-            "dim_staff"
-        ),
-        staff
-    );
+    assert_ne!(of(&text.replace("location = \"text null\"", "location = \"varchar(9)\""), "dim_staff"), staff);
     // A calendar depends on the fact columns that refer to it.
     let paid = "payment_date = { text_to_date = \"payment_date\", references = \"dim_date\" }";
     assert_ne!(
-        of(
-            &text.replace(paid, "payment_date = { text_to_date = \"payment_date\" }"),
-            "dim_date"
-        ),
+        of(&text.replace(paid, "payment_date = { text_to_date = \"payment_date\" }"), "dim_date"),
         of(&text, "dim_date")
     );
 }

@@ -61,10 +61,7 @@ fn joins_are_checked() {
                 "capture = \"snapshot\"\n[source.tables.department.columns]",
                 "capture = \"changes\"\n[source.tables.department.columns]",
             ),
-            (
-                "joins.address.on = \"legal_address_id\"",
-                "joins.address.on = \"counterparty_legal_name\"",
-            ),
+            ("joins.address.on = \"legal_address_id\"", "joins.address.on = \"counterparty_legal_name\""),
             ("\"department.department_name\"", "\"dept.department_name\""),
         ],
         &expect![[r#"
@@ -83,10 +80,7 @@ fn values_are_checked() {
             ("alerts = [\"data-team@terrifictotes.com\"]", "alerts = \"data team\""),
             ("reject_limit = 100", "reject_limit = \"many\""),
             ("capture = \"changes\"\n[source", "capture = \"change\"\n[source"),
-            (
-                "created_date = { date_of = \"created_at\"",
-                "created_date = { date_of = \"units_sold\"",
-            ),
+            ("created_date = { date_of = \"created_at\"", "created_date = { date_of = \"units_sold\""),
             ("type = \"numeric\"", "type = \"varchar\""),
             ("if_null = \"Unknown\"", "if_null = [\"Unknown\"]"),
             ("{ calendar = \"quarter\" }", "{ calendar = \"qarter\" }"),
@@ -112,19 +106,13 @@ fn values_are_checked() {
 #[test]
 fn duplicates_and_broken_syntax_are_told_by_line() {
     check(
-        &[
-            ("city = \"text\"\n", "city = \"text\"\ncity = \"text\"\n"),
-            ("country = \"text\"\n", "country = text\n"),
-        ],
+        &[("city = \"text\"\n", "city = \"text\"\ncity = \"text\"\n"), ("country = \"text\"\n", "country = text\n")],
         &expect![[r#"
             pipeline.toml:27:1: duplicate key
             pipeline.toml:29:11: invalid boolean, expected `true`"#]],
     );
     check(
-        &[
-            ("[facts.fact_payment]", "[facts.dim_staff]"),
-            ("[facts.fact_payment.columns]", "[facts.dim_staff.columns]"),
-        ],
+        &[("[facts.fact_payment]", "[facts.dim_staff]"), ("[facts.fact_payment.columns]", "[facts.dim_staff.columns]")],
         &expect!["pipeline.toml:262:8: dim_staff is a dimension already"],
     );
 }

@@ -1,4 +1,4 @@
-//! Names and text as they appear in SQL. Nothing else in the workspace quotes either.
+//! Names, text and conditions as they appear in SQL. Nothing else in the workspace quotes a name or a text.
 
 use std::fmt;
 
@@ -128,16 +128,21 @@ impl fmt::Display for Literal<'_> {
     }
 }
 
+/// The predicate on a row's `xmin`: at or after a horizon, right across the wrap-around of 32-bit transaction ids as
+/// long as the horizon is less than 2^31 transactions old.
+#[must_use]
+pub fn written_since(horizon: u64) -> String {
+    // age() counts back from the newest transaction; a scalar subquery is evaluated once, not once a row.
+    format!("age(xmin) <= (SELECT age('{}'::xid))", horizon & 0xffff_ffff)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn quotes_are_doubled_and_case_is_kept() {
-        assert_eq!(
-            Ident::new("Weird \"Name").unwrap().sql().to_string(),
-            "\"Weird \"\"Name\""
-        );
+        assert_eq!(Ident::new("Weird \"Name").unwrap().sql().to_string(), "\"Weird \"\"Name\"");
         assert_eq!(Literal("O'Keefe \\").to_string(), "'O''Keefe \\'");
     }
 

@@ -1,0 +1,165 @@
+//! Reads one source table into CSV on S3: `COPY` streams through, counted and hashed in passing, never parsed.
+//!
+//! A read that is expected to be long is cut into slices by the table's key; each is recorded when it is written, and a
+//! function whose time runs out answers `unfinished`, to go on from there when it is asked again.
+//!
+//! ```ignore
+//! let extracted = extract::handle(request, &host).await?;
+//! assert_eq!(extracted.status, StepStatus::Done);
+//! ```
+
+mod parts;
+mod statement;
+
+use std::time::{Duration, Instant};
+
+use catalog::lake::{ExtractManifest, Key, ManifestColumn, Part, SliceRecord};
+use catalog::messages::{ExtractRequest, Extracted, Read, StepStatus};
+use catalog::{Error, Fault, Result, Table};
+use futures_util::TryStreamExt as _;
+use host::lake::Created;
+use host::postgres::classify;
+use host::{Bucket, Host, Side};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::parts::PartWriter;
+use crate::statement::{Range, Select};
+
+/// Left for recording a slice and answering, beside the time that reading it takes.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Reads a table, or goes on reading it.
+///
+/// # Errors
+/// What source or lake answered. Nothing that a failed try wrote is trusted by a later one, but recorded slices.
+pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
+    let table = host.catalog.table(request.table.as_str()).ok_or_else(|| {
+        Error::new(Fault::Misconfigured, format!("the catalogue of this function has no table {}", request.table))
+    })?;
+    if request.plan.read == Read::Nothing {
+        return Ok(Extracted { table: request.table, status: StepStatus::Skipped, rows: 0, bytes: 0 });
+    }
+    let manifest_key = Key::manifest(&table.name, &request.batch.name).to_string();
+    if let Some(manifest) = host.lake.read_json::<ExtractManifest>(Bucket::Ingestion, &manifest_key).await? {
+        return Ok(answer(&manifest, StepStatus::AlreadyDone));
+    }
+    let mut reading = Reading { host, request: &request, table, source: host.connect(Side::Source).await? };
+    let read = reading.all_parts().await.map_err(|error| error.while_doing(format!("extract {}", table.name)))?;
+    let (rows, bytes) = (read.parts.iter().map(|part| part.rows).sum(), read.parts.iter().map(|part| part.bytes).sum());
+    if !read.complete {
+        return Ok(Extracted { table: request.table.clone(), status: StepStatus::Unfinished, rows, bytes });
+    }
+    let manifest = ExtractManifest {
+        table: table.name.clone(),
+        batch: request.batch.clone(),
+        read: request.plan.read,
+        columns: table.columns.iter().map(ManifestColumn::from).collect(),
+        parts: read.parts,
+        rows,
+        bytes,
+    };
+    let (manifest, created) = host.lake.create_json(Bucket::Ingestion, &manifest_key, manifest).await?;
+    tracing::info!(batch = %manifest.batch, table = %manifest.table, rows = manifest.rows, bytes = manifest.bytes, "extracted");
+    Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
+}
+
+fn answer(manifest: &ExtractManifest, status: StepStatus) -> Extracted {
+    Extracted { table: manifest.table.clone(), status, rows: manifest.rows, bytes: manifest.bytes }
+}
+
+struct Reading<'r> {
+    host: &'r Host,
+    request: &'r ExtractRequest,
+    table: &'r Table,
+    source: PgConnection,
+}
+
+/// What is written of a table.
+struct PartsRead {
+    parts: Vec<Part>,
+    /// Whether it is everything, or time ran out between two slices.
+    complete: bool,
+}
+
+impl Reading<'_> {
+    async fn all_parts(&mut self) -> Result<PartsRead> {
+        let slice_rows = self.host.catalog.source.slice_rows;
+        let expected = match self.request.plan.expected_rows {
+            Some(rows) => Some(rows),
+            None => self.estimated_rows().await?,
+        };
+        if expected.is_some_and(|rows| rows <= slice_rows) {
+            return Ok(PartsRead { parts: self.copy(1, &Range::default()).await?, complete: true });
+        }
+        let mut slices = self.recorded_slices().await?;
+        let mut complete = slices.last().is_some_and(|slice| slice.up_to.is_none());
+        while !complete {
+            let start = slices.last().and_then(|slice| slice.up_to.clone());
+            let began = Instant::now();
+            let up_to = self.key_after(start.as_ref(), slice_rows).await?;
+            let first_part = slices.iter().map(|slice| slice.parts.len()).sum::<usize>() + 1;
+            let parts = self.copy(first_part, &Range { start, end: up_to.clone() }).await?;
+            let slice = self.record(slices.len() + 1, SliceRecord { up_to, parts }).await?;
+            complete = slice.up_to.is_none();
+            slices.push(slice);
+            if self.host.call.remaining() < began.elapsed() * 2 + MARGIN {
+                break;
+            }
+        }
+        Ok(PartsRead { parts: slices.into_iter().flat_map(|slice| slice.parts).collect(), complete })
+    }
+
+    fn select(&self) -> Select<'_> {
+        Select { schema: &self.host.catalog.source.schema, table: self.table, plan: &self.request.plan }
+    }
+
+    /// Rows by the planner's statistics and the table's present size; `None` where it has neither.
+    async fn estimated_rows(&mut self) -> Result<Option<u64>> {
+        let query = self.select().estimate();
+        let rows: Option<i64> = sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_one(&mut self.source)
+            .await
+            .map_err(|error| classify(Side::Source, &format!("cannot read {}", self.table.name), error))?;
+        Ok(rows.and_then(|rows| u64::try_from(rows).ok()))
+    }
+
+    /// The first key that a slice of `rows` rows no longer holds.
+    async fn key_after(&mut self, start: Option<&Vec<String>>, rows: u64) -> Result<Option<Vec<String>>> {
+        let query = self.select().key_after(start, rows);
+        sqlx::query_scalar(AssertSqlSafe(query))
+            .fetch_optional(&mut self.source)
+            .await
+            .map_err(|error| classify(Side::Source, &format!("cannot read {}", self.table.name), error))
+    }
+
+    async fn copy(&mut self, first_part: usize, range: &Range) -> Result<Vec<Part>> {
+        let statement = self.select().copy(range);
+        let number = u32::try_from(first_part).map_err(|error| Error::because(Fault::Bug, "too many parts", error))?;
+        let mut parts = PartWriter::new(self.host, self.table, &self.request.batch.name, number);
+        let table = &self.table.name;
+        let refused = |error| classify(Side::Source, &format!("cannot read {table}"), error);
+        let mut rows = self.source.copy_out_raw(&statement).await.map_err(refused)?;
+        // The server sends one message a row, the header first.
+        while let Some(row) = rows.try_next().await.map_err(refused)? {
+            parts.push(&row).await?;
+        }
+        parts.finish().await
+    }
+
+    async fn recorded_slices(&self) -> Result<Vec<SliceRecord>> {
+        let prefix = Key::slices(&self.table.name, &self.request.batch.name);
+        let mut slices = Vec::new();
+        for key in self.host.lake.all_keys(Bucket::Ingestion, &prefix).await? {
+            let record = self.host.lake.read_json(Bucket::Ingestion, &key).await?;
+            slices.push(record.ok_or_else(|| Error::new(Fault::LakeCorrupt, format!("{key} vanished")))?);
+        }
+        Ok(slices)
+    }
+
+    async fn record(&self, number: usize, slice: SliceRecord) -> Result<SliceRecord> {
+        let number = u32::try_from(number).map_err(|error| Error::because(Fault::Bug, "too many slices", error))?;
+        let key =
+            Key::Slice { owner: self.table.name.clone(), batch: self.request.batch.name.clone(), number }.to_string();
+        Ok(self.host.lake.create_json(Bucket::Ingestion, &key, slice).await?.0)
+    }
+}

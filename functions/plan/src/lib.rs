@@ -1,0 +1,62 @@
+//! Decides what a batch reads: takes the transaction horizon, compares the source with the catalogue (R9) and with the
+//! last commit (R2), and steps back when an older execution still runs. Writes nothing.
+//!
+//! ```ignore
+//! let plan = plan::handle(request, &host).await?;
+//! assert_eq!(plan.status, PlanStatus::UpToDate);
+//! ```
+
+mod decide;
+pub mod observe;
+mod running;
+pub mod shape;
+
+use std::collections::BTreeMap;
+
+use catalog::lake::{COMMITS, Commit};
+use catalog::messages::{Plan, PlanRequest, PlanStatus};
+use catalog::{Error, Fault, Result};
+use host::{Bucket, Host, Side};
+
+/// Plans a batch.
+///
+/// # Errors
+/// `Source.SchemaChanged` names every difference from the catalogue; else what source, lake or orchestrator answered.
+pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
+    if let Some(older) = running::older_execution(host, &request).await? {
+        return Ok(idle(request, PlanStatus::AlreadyRunning, format!("{older} is still running")));
+    }
+    let commit = newest_commit(host).await?;
+    let mut source = host.connect(Side::Source).await?;
+    let seen = observe::source(&mut source, &host.catalog.source).await?;
+    let differences = shape::differences(&host.catalog.source, &seen);
+    if !differences.is_empty() {
+        return Err(Error::new(Fault::SourceSchemaChanged, differences.join("; ")));
+    }
+    let decision = decide::Decision { catalog: &host.catalog, request: &request, seen: &seen, commit: commit.as_ref() };
+    let touched = observe::touched(&mut source, &host.catalog.source.schema, &decision.calm_tables()).await;
+    let plan = decision.plan(&touched);
+    tracing::info!(batch = %plan.batch, status = ?plan.status, reason = plan.reason, "planned");
+    Ok(plan)
+}
+
+async fn newest_commit(host: &Host) -> Result<Option<Commit>> {
+    // One request finds it, however long the history: newer commits list first.
+    match host.lake.first_keys(Bucket::Processed, COMMITS, 1).await?.first() {
+        Some(key) => host.lake.read_json(Bucket::Processed, key).await,
+        None => Ok(None),
+    }
+}
+
+fn idle(request: PlanRequest, status: PlanStatus, reason: String) -> Plan {
+    Plan {
+        status,
+        reason,
+        batch: request.batch,
+        horizon: 0,
+        base: None,
+        tables: BTreeMap::new(),
+        targets: BTreeMap::new(),
+        next: None,
+    }
+}

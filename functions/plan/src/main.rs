@@ -1,0 +1,8 @@
+//! The Lambda function `plan`.
+
+use host::{Needs, RuntimeError};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), RuntimeError> {
+    host::serve(Needs { source: true, ..Needs::LAKE }, plan::handle).await
+}

@@ -1,0 +1,186 @@
+//! Makes one dimension or fact: CSV in chunks → typed columns, lookups joined → Parquet. Sees no database.
+//!
+//! ```ignore
+//! let transformed = transform::handle(request, &host).await?;
+//! assert_eq!(transformed.status, StepStatus::Done);
+//! ```
+
+mod calendar;
+mod lookup;
+mod output;
+mod program;
+mod row;
+
+use catalog::lake::{ExtractManifest, Key, ManifestColumn, TransformManifest};
+use catalog::messages::{StepStatus, TransformRequest, Transformed};
+use catalog::{BatchName, Error, Fault, Origin, ROW_VERSION, Result, Table, Target};
+use columnar::csv::{Record, Records};
+use host::lake::Created;
+use host::{Bucket, Host};
+
+use crate::lookup::Lookup;
+use crate::output::ParquetParts;
+use crate::program::Program;
+use crate::row::{RowMaker, Verdict};
+
+/// Transforms what the plan names.
+///
+/// # Errors
+/// `Lake.Corrupt` for a part that is not what its manifest says, `Data.Rejected` when more rows than the limit cannot be
+/// taken, else what the lake answered.
+pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transformed> {
+    let target = host.catalog.target(request.target.as_str()).ok_or_else(|| {
+        Error::new(Fault::Misconfigured, format!("the catalogue of this function has no target {}", request.target))
+    })?;
+    if !request.plan.build {
+        return Ok(Transformed {
+            target: request.target,
+            status: StepStatus::Skipped,
+            rows: 0,
+            bytes: 0,
+            deferred: 0,
+            rejected: 0,
+        });
+    }
+    let key = Key::manifest(&target.name, &request.batch.name).to_string();
+    if let Some(manifest) = host.lake.read_json::<TransformManifest>(Bucket::Processed, &key).await? {
+        return Ok(answer(&manifest, StepStatus::AlreadyDone));
+    }
+    let manifest = transform(host, &request, target)
+        .await
+        .map_err(|error| error.while_doing(format!("transform {}", target.name)))?;
+    let (manifest, created) = host.lake.create_json(Bucket::Processed, &key, manifest).await?;
+    tracing::info!(
+        batch = %manifest.batch, target = %manifest.target, rows = manifest.rows, bytes = manifest.bytes,
+        deferred = manifest.deferred, rejected = manifest.rejects.len(), "transformed"
+    );
+    Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
+}
+
+fn answer(manifest: &TransformManifest, status: StepStatus) -> Transformed {
+    Transformed {
+        target: manifest.target.clone(),
+        status,
+        rows: manifest.rows,
+        bytes: manifest.bytes,
+        deferred: manifest.deferred,
+        rejected: manifest.rejects.len() as u64,
+    }
+}
+
+async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> Result<TransformManifest> {
+    let mut output = ParquetParts::new(host, target, &request.batch.name)?;
+    let mut deferred = 0;
+    let mut rejects = Vec::new();
+    match &target.origin {
+        Origin::Calendar => calendar::write(host, request, target, &mut output).await?,
+        Origin::Table(origin) => {
+            let program = Program::compile(&host.catalog, target)?;
+            let mut lookups = Vec::new();
+            for join in &program.joins {
+                lookups.push(Lookup::read(host, request, target, join).await?);
+            }
+            let maker = RowMaker { program: &program, lookups: &lookups, horizon: request.horizon };
+            let table = program::table(&host.catalog, origin)?;
+            for source in Sources::of(host, request, table).await?.parts() {
+                let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
+                let mut records = source.open(&body)?;
+                let (mut record, mut row) = (Record::default(), Vec::new());
+                while records.read(&mut record).map_err(|error| source.damaged(error))? {
+                    match maker.make(&record, &mut row).map_err(|error| source.damaged(error))? {
+                        Verdict::Row => output.push(&row).await?,
+                        Verdict::Deferred => deferred += 1,
+                        Verdict::Rejected(reject) => {
+                            rejects.push(reject);
+                            check_rejects(host, target, &rejects)?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let parts = output.finish().await?;
+    Ok(TransformManifest {
+        target: target.name.clone(),
+        batch: request.batch.clone(),
+        columns: target
+            .columns
+            .iter()
+            .map(|column| ManifestColumn { name: column.name.to_string(), value: column.value.to_string() })
+            .collect(),
+        rows: parts.iter().map(|part| part.rows).sum(),
+        bytes: parts.iter().map(|part| part.bytes).sum(),
+        parts,
+        deferred,
+        rejects,
+    })
+}
+
+/// A few bad rows are put aside; many are a mistake of the catalogue or a change of the source, and stop the batch.
+fn check_rejects(host: &Host, target: &Target, rejects: &[catalog::lake::Reject]) -> Result<()> {
+    let limit = host.catalog.warehouse.reject_limit;
+    if rejects.len() as u64 <= limit {
+        return Ok(());
+    }
+    let first = rejects
+        .iter()
+        .take(3)
+        .map(|reject| format!("{}: {}", reject.key, reject.reason))
+        .collect::<Vec<_>>()
+        .join("; ");
+    Err(Error::new(
+        Fault::DataRejected,
+        format!("more than {limit} rows of {} cannot be taken, among them {first}", target.name),
+    ))
+}
+
+/// The parts that hold one source table in the batch that the plan names.
+struct Sources<'s> {
+    table: &'s Table,
+    manifest: Option<ExtractManifest>,
+}
+
+/// One of them.
+struct SourcePart<'s> {
+    table: &'s Table,
+    part: catalog::lake::Part,
+}
+
+impl<'s> Sources<'s> {
+    async fn of(host: &Host, request: &TransformRequest, table: &'s Table) -> Result<Self> {
+        let batch: Option<&BatchName> = request.plan.sources.get(&table.name).and_then(Option::as_ref);
+        let Some(batch) = batch else {
+            return Ok(Self { table, manifest: None });
+        };
+        let key = Key::manifest(&table.name, batch).to_string();
+        let manifest: Option<ExtractManifest> = host.lake.read_json(Bucket::Ingestion, &key).await?;
+        let Some(manifest) = manifest else {
+            return Err(Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")));
+        };
+        Ok(Self { table, manifest: Some(manifest) })
+    }
+
+    fn parts(self) -> impl Iterator<Item = SourcePart<'s>> {
+        let table = self.table;
+        self.manifest.into_iter().flat_map(|manifest| manifest.parts).map(move |part| SourcePart { table, part })
+    }
+}
+
+impl SourcePart<'_> {
+    /// The records of the part, its header compared with the catalogue.
+    fn open<'b>(&self, body: &'b [u8]) -> Result<Records<'b>> {
+        let records = Records::new(body).map_err(|error| self.damaged(error))?;
+        let wanted = self.table.columns.iter().map(|column| column.name.as_str()).chain([ROW_VERSION]);
+        if !records.header().iter().map(String::as_str).eq(wanted) {
+            let found = records.header().join(", ");
+            // The catalogue changed between extract and transform: a deployment in the middle of a batch.
+            let what = format!("{} has the columns {found}, which are not those of the catalogue", self.part.key);
+            return Err(Error::new(Fault::LakeCorrupt, what));
+        }
+        Ok(records)
+    }
+
+    fn damaged(&self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        Error::because(Fault::LakeCorrupt, format!("{} is damaged", self.part.key), error)
+    }
+}

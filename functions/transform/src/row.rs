@@ -1,0 +1,184 @@
+//! One record of the origin → one row of the target, or the reason why not.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use catalog::ValueType;
+use catalog::lake::Reject;
+use columnar::csv::{CsvError, Record};
+use columnar::{Cell, date_of, time_of};
+
+use crate::lookup::Lookup;
+use crate::program::{ColumnProgram, Input, Program, Step};
+
+pub(crate) struct RowMaker<'m> {
+    pub(crate) program: &'m Program<'m>,
+    pub(crate) lookups: &'m [Lookup],
+    /// Of the batch: rows written at or after it are delivered again by the next one.
+    pub(crate) horizon: u64,
+}
+
+/// What became of a record.
+pub(crate) enum Verdict {
+    /// A row.
+    Row,
+    /// What it looks up was read before it was there; the next batch brings it again.
+    Deferred,
+    /// The warehouse cannot take it.
+    Rejected(Reject),
+}
+
+/// Why a record makes no row.
+enum Trouble {
+    Missing(String),
+    Bad(String),
+    Damaged(CsvError),
+}
+
+impl From<CsvError> for Trouble {
+    fn from(error: CsvError) -> Self {
+        Self::Damaged(error)
+    }
+}
+
+impl RowMaker<'_> {
+    /// Fills `row` with the target's columns and the row's transaction id.
+    pub(crate) fn make<'r>(&'r self, record: &Record<'r>, row: &mut Vec<Cell<'r>>) -> Result<Verdict, CsvError> {
+        let version = self.version(record)?;
+        row.clear();
+        match self.fill(record, row) {
+            Ok(()) => {
+                row.push(version.map_or(Cell::Null, |version| Cell::Int(version.into())));
+                Ok(Verdict::Row)
+            }
+            Err(Trouble::Missing(_)) if version.is_some_and(|version| is_since(version, self.horizon)) => {
+                Ok(Verdict::Deferred)
+            }
+            Err(Trouble::Missing(reason) | Trouble::Bad(reason)) => Ok(Verdict::Rejected(self.reject(record, reason)?)),
+            Err(Trouble::Damaged(error)) => Err(error),
+        }
+    }
+
+    /// The record's last field; a view has none.
+    fn version(&self, record: &Record<'_>) -> Result<Option<u32>, CsvError> {
+        let Some(text) = record.text(self.program.table.columns.len())? else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|_| CsvError { line: record.line(), what: format!("{text:?} is no transaction id") })
+    }
+
+    fn fill<'r>(&'r self, record: &Record<'r>, row: &mut Vec<Cell<'r>>) -> Result<(), Trouble> {
+        let mut cells: Vec<Cell<'r>> = Vec::with_capacity(self.program.fields.len());
+        for field in &self.program.fields {
+            cells.push(read(field.name.as_str(), field.value, record.text(field.place)?)?);
+        }
+        let mut looked_up: Vec<Option<&'r [Option<String>]>> = Vec::with_capacity(self.lookups.len());
+        for (join, lookup) in self.program.joins.iter().zip(self.lookups) {
+            looked_up.push(match record.text(join.on_place)? {
+                None => None,
+                Some(key) => match lookup.get(&key) {
+                    Some(fields) => Some(fields),
+                    None => {
+                        return Err(Trouble::Missing(format!("{} {key} is not in {}", join.on, join.table.name)));
+                    }
+                },
+            });
+        }
+        for column in &self.program.columns {
+            let cell = match column.input {
+                Input::Origin(field) => apply(column, &cells[field])?,
+                Input::Join(join, index) => {
+                    let field = &self.program.joins[join].fields[index];
+                    let text = looked_up[join].and_then(|fields| fields[index].as_deref());
+                    apply(column, &read(field.name.as_str(), field.value, text.map(Cow::Borrowed))?)?
+                }
+            };
+            row.push(match (cell, &column.if_null) {
+                (Cell::Null, Some(constant)) => constant.clone(),
+                (Cell::Null, None) if !column.nullable => return Err(Trouble::Bad(format!("{} is null", column.name))),
+                (cell, _) => cell,
+            });
+        }
+        Ok(())
+    }
+
+    fn reject(&self, record: &Record<'_>, reason: String) -> Result<Reject, CsvError> {
+        let texts = |place: &usize| Ok(record.text(*place)?.unwrap_or_default().into_owned());
+        let key = self.program.key.iter().map(texts).collect::<Result<Vec<_>, CsvError>>()?.join(",");
+        let mut row = BTreeMap::new();
+        for (place, column) in self.program.table.columns.iter().enumerate() {
+            row.insert(column.name.to_string(), record.text(place)?.map(Cow::into_owned));
+        }
+        Ok(Reject { key, reason, row })
+    }
+}
+
+fn read<'r>(name: &str, value: ValueType, text: Option<Cow<'r, str>>) -> Result<Cell<'r>, Trouble> {
+    match text {
+        None => Ok(Cell::Null),
+        Some(text) => columnar::parse(value, text).map_err(|error| Trouble::Bad(format!("{name}: {error}"))),
+    }
+}
+
+fn apply<'r>(column: &ColumnProgram<'_>, cell: &Cell<'r>) -> Result<Cell<'r>, Trouble> {
+    step(column.step, cell).map_err(|what| Trouble::Bad(format!("{}: {what}", column.name)))
+}
+
+/// One word of the vocabulary.
+pub(crate) fn step<'r>(step: Step, cell: &Cell<'r>) -> Result<Cell<'r>, String> {
+    match (step, cell) {
+        (_, Cell::Null) => Ok(Cell::Null),
+        (Step::Keep, cell) => Ok(cell.clone()),
+        (Step::DateOf, cell) => Ok(date_of(cell)),
+        (Step::TimeOf, cell) => Ok(time_of(cell)),
+        (Step::TextToDate, Cell::Text(text)) => columnar::parse(ValueType::Date, text.as_ref().into())
+            .map(own)
+            .map_err(|error| format!("{error} (YYYY-MM-DD)")),
+        (Step::CurrencyName, Cell::Text(code)) => match iso_currency::Currency::from_code(code) {
+            Some(currency) => Ok(Cell::Text(currency.name().to_owned().into())),
+            None => Err(format!("{code:?} is no currency code of ISO 4217")),
+        },
+        (Step::TextToDate | Step::CurrencyName, other) => Err(format!("{other:?} is no text")),
+    }
+}
+
+/// A date borrows nothing from the text it was read from.
+fn own(cell: Cell<'_>) -> Cell<'static> {
+    match cell {
+        Cell::Int(days) => Cell::Int(days),
+        _ => Cell::Null,
+    }
+}
+
+/// Whether a row's 32-bit transaction id is at or after a horizon, right across the wrap-around.
+fn is_since(version: u32, horizon: u64) -> bool {
+    let horizon = u32::try_from(horizon & 0xffff_ffff).unwrap_or_default();
+    version.wrapping_sub(horizon) < 1 << 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transaction_ids_compare_across_the_wrap_around() {
+        assert!(is_since(100, 100) && is_since(101, 100) && !is_since(99, 100));
+        assert!(is_since(5, u64::from(u32::MAX) - 5), "five is after the wrap");
+        assert!(!is_since(u32::MAX - 5, (1 << 32) + 5), "the horizon is after the wrap");
+        assert!(is_since(7, (3 << 32) + 7), "the epoch does not matter");
+    }
+
+    #[test]
+    fn the_vocabulary() {
+        let text = |text: &'static str| Cell::Text(text.into());
+        assert_eq!(step(Step::CurrencyName, &text("GBP")), Ok(text("Pound sterling")));
+        assert_eq!(step(Step::CurrencyName, &text("XQZ")), Err("\"XQZ\" is no currency code of ISO 4217".to_owned()));
+        assert_eq!(step(Step::TextToDate, &text("1970-01-02")), Ok(Cell::Int(1)));
+        assert_eq!(step(Step::TextToDate, &text("soon")), Err("\"soon\" is no date (YYYY-MM-DD)".to_owned()));
+        assert_eq!(step(Step::DateOf, &Cell::Int(86_400_000_001)), Ok(Cell::Int(1)));
+        assert_eq!(step(Step::TimeOf, &Cell::Int(86_400_000_001)), Ok(Cell::Int(1)));
+        assert_eq!(step(Step::TextToDate, &Cell::Null), Ok(Cell::Null));
+    }
+}
