@@ -271,6 +271,9 @@ pub struct Commit {
     pub tables: BTreeMap<Ident, TableState>,
     /// By target: the fingerprint of its definition.
     pub targets: BTreeMap<Ident, String>,
+    /// Whether nothing before this may be built upon: the warehouse lost what it held, the next plan reads everything.
+    #[serde(default)]
+    pub reset: bool,
 }
 
 /// What the pipeline knows of a source table.

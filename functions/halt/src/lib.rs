@@ -1,1 +1,69 @@
-//! stub
+//! Holds a failed execution. A redrive enters the state that failed last again; were that a `Fail` state, it would fail
+//! again at once. So the last state is this function: it fails until the execution has been redriven, then succeeds, and
+//! the state machine goes back to the phase that failed.
+//!
+//! ```ignore
+//! assert!(halt::handle(HaltRequest { noted: 0, now: 0, .. }).is_err());
+//! assert!(halt::handle(HaltRequest { noted: 0, now: 1, .. }).is_ok());
+//! ```
+
+use catalog::messages::{HaltRequest, Phase};
+use catalog::{Error, Fault, Result};
+
+/// The longest cause: Step Functions cuts one at 32,768 characters.
+const MAX_CAUSE: usize = 30_000;
+
+/// Lets a redriven execution go on; answers the phase it goes on with.
+///
+/// # Errors
+/// `PlanFailed`, `ExtractFailed`, `TransformFailed` or `LoadFailed`, listing what failed, as long as the execution has
+/// not been redriven since it failed.
+pub fn handle(request: HaltRequest) -> Result<Phase> {
+    if request.now > request.noted {
+        return Ok(request.phase);
+    }
+    let fault = match request.phase {
+        Phase::Plan => Fault::PlanFailed,
+        Phase::Extract => Fault::ExtractFailed,
+        Phase::Transform => Fault::TransformFailed,
+        Phase::Load => Fault::LoadFailed,
+    };
+    let each =
+        request.failures.iter().map(|failure| format!("{}: {}: {}", failure.subject, failure.error, failure.message()));
+    let mut cause = each.collect::<Vec<_>>().join("; ");
+    if cause.len() > MAX_CAUSE {
+        let mut end = MAX_CAUSE;
+        while !cause.is_char_boundary(end) {
+            end -= 1;
+        }
+        cause.truncate(end);
+        cause.push('…');
+    }
+    Err(Error::new(fault, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog::messages::Failure;
+
+    use super::*;
+
+    fn request(noted: u64, now: u64, cause: &str) -> HaltRequest {
+        let failure = Failure { subject: "payment".into(), error: "Source.Busy".into(), cause: cause.into() };
+        HaltRequest { phase: Phase::Extract, noted, now, failures: vec![failure.clone(), failure] }
+    }
+
+    #[test]
+    fn it_fails_with_the_name_of_the_phase_until_the_execution_is_redriven() {
+        let error = handle(request(1, 1, r#"{"errorType":"Source.Busy","errorMessage":"locked"}"#)).unwrap_err();
+        assert_eq!(error.fault().name(), "ExtractFailed");
+        assert_eq!(error.to_string(), "payment: Source.Busy: locked; payment: Source.Busy: locked");
+        assert_eq!(handle(request(1, 2, "")).unwrap(), Phase::Extract);
+    }
+
+    #[test]
+    fn a_cause_stays_within_what_step_functions_keeps() {
+        let error = handle(request(0, 0, &"é".repeat(40_000))).unwrap_err();
+        assert!(error.to_string().len() <= MAX_CAUSE + 3);
+    }
+}

@@ -174,6 +174,7 @@ impl Decision<'_> {
             source: self.seen.identity.clone(),
             tables: self.catalog.source.tables.iter().map(state).collect(),
             targets: self.catalog.warehouse.targets.iter().map(fingerprint).collect(),
+            reset: false,
         }
     }
 

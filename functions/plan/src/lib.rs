@@ -42,10 +42,10 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
 
 async fn newest_commit(host: &Host) -> Result<Option<Commit>> {
     // One request finds it, however long the history: newer commits list first.
-    match host.lake.first_keys(Bucket::Processed, COMMITS, 1).await?.first() {
-        Some(key) => host.lake.read_json(Bucket::Processed, key).await,
-        None => Ok(None),
-    }
+    let keys = host.lake.first_keys(Bucket::Processed, COMMITS, 1).await?;
+    let Some(key) = keys.first() else { return Ok(None) };
+    let commit: Option<Commit> = host.lake.read_json(Bucket::Processed, key).await?;
+    Ok(commit.filter(|commit| !commit.reset))
 }
 
 fn idle(request: PlanRequest, status: PlanStatus, reason: String) -> Plan {
