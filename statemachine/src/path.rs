@@ -1,0 +1,168 @@
+//! JSONPath as Step Functions reads it: a definite path gives a value and must exist, any other gives a list.
+
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+/// Where a path starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Root {
+    /// `$`
+    Input,
+    /// `$$`
+    Context,
+}
+
+/// A parsed path.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
+    text: String,
+    root: Root,
+    query: JsonPath,
+    definite: bool,
+}
+
+/// A path that cannot be read, or is more than the place allows.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} is no path: {why}")]
+pub(crate) struct PathError {
+    pub(crate) text: String,
+    pub(crate) why: String,
+}
+
+impl Path {
+    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
+        let error = |why: String| PathError { text: text.to_owned(), why };
+        let (root, query) = match text.strip_prefix("$$") {
+            Some(rest) => (Root::Context, format!("${rest}")),
+            None => (Root::Input, text.to_owned()),
+        };
+        if !query.starts_with('$') {
+            return Err(error("it does not start with $".to_owned()));
+        }
+        let parsed = JsonPath::parse(&query).map_err(|cause| error(cause.to_string()))?;
+        Ok(Self { text: text.to_owned(), root, definite: !is_indefinite(&query), query: parsed })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where a definite path that leads nowhere stops making sense, in AWS' words.
+    pub(crate) fn missing(&self, input: &Value) -> String {
+        let names: Vec<&str> = self.text.split(['.', '[', ']']).map(|name| name.trim_matches(['\'', '"'])).collect();
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.is_empty() && !name.starts_with('$')).collect();
+        let shown = |names: &[&str]| names.iter().map(|name| format!("['{name}']")).collect::<String>();
+        let mut place = input;
+        for (depth, name) in names.iter().enumerate() {
+            match place.get(name) {
+                Some(inner) => place = inner,
+                None if depth + 1 < names.len() => {
+                    return format!(
+                        "Invalid path '{}' : Missing property in path ${}",
+                        self.text,
+                        shown(&names[..=depth])
+                    );
+                }
+                None => break,
+            }
+        }
+        format!("Invalid path '{}' : No results for path: ${}", self.text, shown(&names))
+    }
+
+    /// The value, or `None` when a definite path leads nowhere.
+    pub(crate) fn find(&self, input: &Value, context: &Value) -> Option<Value> {
+        let root = match self.root {
+            Root::Input => input,
+            Root::Context => context,
+        };
+        let nodes = self.query.query(root).all();
+        if self.definite {
+            nodes.first().map(|value| (*value).clone())
+        } else {
+            Some(nodes.into_iter().cloned().collect())
+        }
+    }
+}
+
+/// Whether a path can give several values: a wildcard, slice, filter, union or descent outside of quotes.
+fn is_indefinite(query: &str) -> bool {
+    let mut quote = None;
+    let mut before = ' ';
+    for c in query.chars() {
+        match quote {
+            Some(open) if c == open && before != '\\' => quote = None,
+            Some(_) => {}
+            None if c == '\'' || c == '"' => quote = Some(c),
+            None if matches!(c, '*' | '?' | ':' | ',') || (c == '.' && before == '.') => return true,
+            None => {}
+        }
+        before = c;
+    }
+    false
+}
+
+/// A reference path: where a result is put. `$.a.b`, names only, as ResultPath allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference(Vec<String>);
+
+impl Reference {
+    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
+        let error = |why: &str| PathError { text: text.to_owned(), why: why.to_owned() };
+        let rest = text.strip_prefix('$').ok_or_else(|| error("it does not start with $"))?;
+        if rest.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let names = rest.strip_prefix('.').ok_or_else(|| error("only names are supported, as in $.a.b"))?.split('.');
+        let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        names
+            .map(|name| plain(name).then(|| name.to_owned()))
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or_else(|| error("only names are supported, as in $.a.b"))
+    }
+
+    /// `input` with `result` at this place; `None` when something on the way is no object.
+    pub(crate) fn put(&self, mut input: Value, result: Value) -> Option<Value> {
+        let mut place = &mut input;
+        for name in &self.0 {
+            if place.is_null() {
+                *place = Value::Object(serde_json::Map::new());
+            }
+            place = place.as_object_mut()?.entry(name.clone()).or_insert(Value::Null);
+        }
+        *place = result;
+        Some(input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn find(path: &str) -> Option<Value> {
+        let input = json!({"a": {"b c": [1, 2]}, "list": [{"status": "failed", "n": 1}, {"status": "done", "n": 2}]});
+        Path::parse(path).unwrap().find(&input, &json!({"Execution": {"Id": "arn"}}))
+    }
+
+    #[test]
+    fn a_definite_path_must_exist_and_any_other_gives_a_list() {
+        assert_eq!(find("$.a['b c'][1]"), Some(json!(2)));
+        assert_eq!(find("$.a.nothing"), None);
+        assert_eq!(find("$.list[*].status"), Some(json!(["failed", "done"])));
+        assert_eq!(find("$.nothing[*].x"), Some(json!([])));
+        assert_eq!(find("$.list[?(@.status == 'failed')]"), Some(json!([{"status": "failed", "n": 1}])));
+        assert_eq!(find("$$.Execution.Id"), Some(json!("arn")));
+        assert_eq!(find("$.a['x*y']"), None, "quoted, so definite");
+    }
+
+    #[test]
+    fn a_result_is_put_where_it_belongs() {
+        let put = |path: &str| Reference::parse(path).unwrap().put(json!({"x": 1}), json!(2));
+        assert_eq!(put("$"), Some(json!(2)));
+        assert_eq!(put("$.y.z"), Some(json!({"x": 1, "y": {"z": 2}})));
+        assert_eq!(put("$.x.y"), None);
+        assert!(Reference::parse("$.a[0]").is_err() && Reference::parse("a").is_err());
+    }
+}
