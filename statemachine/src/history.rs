@@ -40,7 +40,7 @@ impl Event {
 
 /// Seconds since 1970 with milliseconds, as the JSON protocol writes a time.
 #[must_use]
-pub(crate) fn timestamp(at: DateTime<Utc>) -> Value {
+pub fn timestamp(at: DateTime<Utc>) -> Value {
     let millis = at.timestamp_millis();
     // Printed, not divided: a time is no place for rounding.
     let text = format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000));

@@ -22,4 +22,4 @@ mod template;
 pub use asl::{DefinitionError, Machine, Resource};
 pub use definition::{Names, definition};
 pub use execution::{Execution, Identity, NotRedrivable, Order, Signal, Status, Token};
-pub use history::Event;
+pub use history::{Event, timestamp};

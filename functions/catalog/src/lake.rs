@@ -30,6 +30,15 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// The prefix of all commits.
 pub const COMMITS: &str = "_commits/";
 
+/// One of the two buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// What was read of the source: CSV.
+    Ingestion,
+    /// What goes into the warehouse: Parquet, and the commits.
+    Processed,
+}
+
 /// The format of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -91,10 +100,16 @@ impl Key {
         Self::Manifest { owner: owner.clone(), batch: batch.clone() }
     }
 
+    /// The prefix of everything of a table or target.
+    #[must_use]
+    pub fn folder(owner: &Ident) -> String {
+        format!("{}/", segment(owner.as_str()))
+    }
+
     /// The prefix of a table's slices in a batch; they list in the order of their numbers.
     #[must_use]
     pub fn slices(owner: &Ident, batch: &BatchName) -> String {
-        format!("{}/{}/slice-", segment(owner.as_str()), segment(batch.as_str()))
+        format!("{}slice-", batch_folder(owner, batch))
     }
 }
 
@@ -111,13 +126,12 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Part { owner, batch, number, attempt, format } => {
-                let (owner, batch, extension) = (segment(owner.as_str()), segment(batch.as_str()), format.extension());
-                write!(f, "{owner}/{batch}/part-{number:06}-{attempt}.{extension}")
+                write!(f, "{}part-{number:06}-{attempt}.{}", batch_folder(owner, batch), format.extension())
             }
             Self::Slice { owner, batch, number } => {
-                write!(f, "{}slice-{number:06}.json", folder(owner, batch))
+                write!(f, "{}slice-{number:06}.json", batch_folder(owner, batch))
             }
-            Self::Manifest { owner, batch } => write!(f, "{}manifest.json", folder(owner, batch)),
+            Self::Manifest { owner, batch } => write!(f, "{}manifest.json", batch_folder(owner, batch)),
             Self::Commit(batch) => {
                 // S3 lists keys in ascending order and has no descending one: counted down, the newest comes first.
                 let countdown = i64::MAX - batch.started.timestamp_millis();
@@ -127,8 +141,8 @@ impl fmt::Display for Key {
     }
 }
 
-fn folder(owner: &Ident, batch: &BatchName) -> String {
-    format!("{}/{}/", segment(owner.as_str()), segment(batch.as_str()))
+fn batch_folder(owner: &Ident, batch: &BatchName) -> String {
+    format!("{}{}/", Key::folder(owner), segment(batch.as_str()))
 }
 
 /// A key that this pipeline did not write.

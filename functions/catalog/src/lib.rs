@@ -8,6 +8,7 @@
 //! let key = catalog::lake::Key::manifest(&table.name, &batch).to_string();
 //! ```
 
+mod access;
 mod batch;
 pub mod digest;
 mod document;
@@ -21,6 +22,7 @@ mod problem;
 mod sql;
 mod value_type;
 
+pub use access::Access;
 pub use batch::{Batch, BatchName, BatchNameError};
 pub use fault::{Error, Fault, Result};
 pub use model::{

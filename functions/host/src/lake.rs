@@ -3,21 +3,13 @@
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
+pub use catalog::lake::Bucket;
 use catalog::lake::Part;
 use catalog::{Error, Fault, Result, digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::settings::Settings;
-
-/// One of the two buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bucket {
-    /// What was read of the source: CSV.
-    Ingestion,
-    /// What goes into the warehouse: Parquet, and the commits.
-    Processed,
-}
 
 /// Whether an object was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -100,9 +100,14 @@ impl Host {
     }
 }
 
-/// The SDK configuration from the environment, with the TLS stack that Postgres uses too.
+/// The SDK configuration from the environment.
 pub async fn aws() -> aws_config::SdkConfig {
+    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http_client()).load().await
+}
+
+/// The HTTP client of every AWS client here: the TLS stack that Postgres uses too.
+#[must_use]
+pub fn http_client() -> aws_sdk_s3::config::SharedHttpClient {
     use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-    let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(client).load().await
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }

@@ -123,3 +123,20 @@ fn every_word_of_the_vocabulary_is_used_and_read() {
         .collect();
     assert_eq!(words.len(), 6);
 }
+
+#[test]
+fn no_function_reaches_both_databases_and_each_writes_under_its_own_prefix_alone() {
+    let catalog = totesys();
+    let mut written = BTreeSet::new();
+    for function in catalog.all_functions() {
+        let access = catalog.access(function);
+        assert!(!(access.source && access.warehouse), "{function:?}");
+        for prefix in access.creates {
+            assert!(written.insert(prefix.clone()), "{prefix:?} is written by two functions");
+        }
+    }
+    let staff = Ident::new("dim_staff").unwrap();
+    let reads: Vec<String> =
+        catalog.access(Function::Transform(&staff)).reads.into_iter().map(|(_, prefix)| prefix).collect();
+    assert_eq!(reads, ["staff/", "department/", "dim_staff/"]);
+}

@@ -1,0 +1,128 @@
+//! One address for all AWS services, as every SDK finds them by `AWS_ENDPOINT_URL`: the request's form tells which.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::inbox::Inbox;
+use super::lake;
+use super::secrets::Secrets;
+use super::states_api::StatesApi;
+
+/// What Step Functions takes in one request.
+const MAX_REQUEST: usize = 1 << 20;
+
+/// What answers behind the gateway.
+pub(crate) struct Services {
+    pub(crate) lake: lake::Shared,
+    pub(crate) states: StatesApi,
+    pub(crate) secrets: Secrets,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+/// A service's refusal: HTTP status, error code, message.
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
+    }
+}
+
+/// A bound address, before anything answers there: services know it before they exist.
+pub(crate) struct Bound {
+    listener: TcpListener,
+    pub(crate) endpoint: String,
+}
+
+pub(crate) async fn bind() -> Result<Bound> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    Ok(Bound { listener, endpoint })
+}
+
+impl Bound {
+    pub(crate) fn serve(self, services: Services) -> JoinHandle<()> {
+        let routes = Router::new().fallback(route).with_state(Arc::new(services));
+        tokio::spawn(async move {
+            // It ends by being aborted.
+            let _ = axum::serve(self.listener, routes).await;
+        })
+    }
+}
+
+async fn route(State(services): State<Arc<Services>>, request: Request) -> Response {
+    let headers = request.headers();
+    if let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
+        let (target, identity) = (target.to_owned(), identity(headers));
+        return json_call(&services, &target, identity, request.into_body()).await;
+    }
+    let form = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    if form {
+        return match to_bytes(request.into_body(), MAX_REQUEST).await {
+            Ok(body) => services.inbox.call(&body),
+            Err(error) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
+        };
+    }
+    let mut lake = (*services.lake).clone();
+    match tower_call(&mut lake, request).await {
+        Ok(response) => response,
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
+}
+
+/// Hands a request to the S3 service, which is of another HTTP library's making.
+async fn tower_call(lake: &mut s3s::service::S3Service, request: Request) -> Result<Response, String> {
+    let request = request.map(s3s::Body::http_body_unsync);
+    match lake.call(request).await {
+        Ok(response) => Ok(response.map(Body::new)),
+        Err(error) => Err(format!("{error:?}")),
+    }
+}
+
+/// The access key that signed a request.
+fn identity(headers: &HeaderMap) -> Option<String> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let credential = authorization.split_once("Credential=")?.1;
+    credential.split('/').next().map(str::to_owned)
+}
+
+/// The AWS JSON protocols 1.0 and 1.1: the operation in a header, members in the body.
+async fn json_call(services: &Services, target: &str, identity: Option<String>, body: Body) -> Response {
+    let answer = async {
+        let body = to_bytes(body, MAX_REQUEST)
+            .await
+            .map_err(|error| Refusal::new("ValidationException", error.to_string()))?;
+        let input: Value =
+            serde_json::from_slice(&body).map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
+        let identity = identity.ok_or_else(|| Refusal {
+            status: StatusCode::FORBIDDEN,
+            code: "MissingAuthenticationTokenException",
+            message: "the request is not signed".to_owned(),
+        })?;
+        match target.split_once('.') {
+            Some(("AWSStepFunctions", operation)) => services.states.call(operation, &input),
+            Some(("secretsmanager", operation)) => services.secrets.call(operation, &identity, &input),
+            _ => Err(Refusal::new("UnknownOperationException", format!("{target} is not supported here"))),
+        }
+    };
+    let (status, body) = match answer.await {
+        Ok(body) => (StatusCode::OK, body),
+        Err(refusal) => (refusal.status, json!({ "__type": refusal.code, "message": refusal.message })),
+    };
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+}

@@ -1,0 +1,8 @@
+//! The whole pipeline, as it is run: real Postgres, the real SDKs, a real process for every function.
+//!
+//! One binary for link time. Rules of the house: every test has a stack of its own in a temporary folder; nothing is
+//! skipped, ignored or slept for; what Postgres holds is asked of Postgres. A helper is as short as what it helps.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
+
+mod world;
+mod first_load;

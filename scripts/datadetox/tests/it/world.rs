@@ -1,0 +1,169 @@
+//! A stack with sample data, and hands on both of its databases.
+
+use std::path::{Path, PathBuf};
+
+use datadetox::sample::{SeedSource, seed};
+use datadetox::stack::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
+use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use statemachine::Status;
+use tempfile::TempDir;
+
+/// Orders of the sample: enough for every route, little enough for many tests.
+const ORDERS: u64 = 300;
+
+pub(crate) struct World {
+    pub(crate) stack: Stack,
+    /// The application's connection to the source.
+    pub(crate) source: PgConnection,
+    /// The loader's connection to the warehouse.
+    pub(crate) warehouse: PgConnection,
+    pub(crate) folder: TempDir,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) name: String,
+    pub(crate) status: Status,
+    pub(crate) output: Value,
+    /// Error and cause.
+    pub(crate) failure: (String, String),
+}
+
+impl World {
+    /// A stack over the shipped catalogue with sample data in its source.
+    pub(crate) async fn new() -> Self {
+        Self::with_catalog(|text| text).await
+    }
+
+    /// The same with an edited catalogue.
+    pub(crate) async fn with_catalog(edit: impl FnOnce(String) -> String) -> Self {
+        let mut world = Self::empty(edit).await;
+        let sample = SeedSource::Generated { orders: ORDERS, seed: 1 };
+        seed(&mut world.source, &sample).await.expect("the sample fits");
+        world
+    }
+
+    /// The same without sample data.
+    pub(crate) async fn empty(edit: impl FnOnce(String) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
+        let text = std::fs::read_to_string(shipped).expect("the repository holds pipeline.toml");
+        std::fs::write(folder.path().join("pipeline.toml"), edit(text)).expect("a temporary file");
+        // The server's account has to reach its data, and temporary folders are closed to others.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).expect("its own folder");
+        let stack = start(folder.path()).await;
+        let postgres = stack.postgres.as_ref().expect("a private Postgres");
+        let source = postgres.options(APPLICATION).connect().await.expect("the source answers");
+        let warehouse = postgres.options(LOADER).connect().await.expect("the warehouse answers");
+        Self { stack, source, warehouse, folder }
+    }
+
+    /// Runs the pipeline once.
+    pub(crate) async fn run(&mut self) -> Run {
+        self.run_with(json!({})).await
+    }
+
+    pub(crate) async fn run_with(&mut self, input: Value) -> Run {
+        let name = run_name();
+        let client = aws_sdk_sfn::Client::new(self.stack.aws());
+        let arn = &self.stack.engine.machine_arn;
+        let request = client.start_execution().state_machine_arn(arn).name(&name).input(input.to_string());
+        request.send().await.expect("an execution starts");
+        self.wait(&name).await
+    }
+
+    /// Runs the pipeline once and insists on success.
+    pub(crate) async fn load(&mut self) -> Run {
+        let run = self.run().await;
+        assert_eq!(run.status, Status::Succeeded, "{run:?}\n{}", self.logs());
+        run
+    }
+
+    pub(crate) async fn wait(&self, name: &str) -> Run {
+        let entry = self.stack.engine.find(name).expect("it was started");
+        let status = entry.ended().await;
+        let execution = entry.read();
+        let failure = execution.failure.clone();
+        Run {
+            name: name.to_owned(),
+            status,
+            output: execution.output.clone().unwrap_or_default(),
+            failure: (failure.0.unwrap_or_default(), failure.1.unwrap_or_default()),
+        }
+    }
+
+    /// Statements in the source, as the application.
+    pub(crate) async fn application(&mut self, sql: &str) {
+        execute(&mut self.source, sql).await;
+    }
+
+    /// One value from the warehouse, as text.
+    pub(crate) async fn warehouse(&mut self, query: &str) -> String {
+        ask(&mut self.warehouse, query).await
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What the functions logged: for the message of a failed test.
+    pub(crate) fn logs(&self) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(self.path("home/logs")).into_iter().flatten().flatten() {
+            let log = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+            if !errors.is_empty() {
+                text += &format!("{}:\n{}\n", entry.path().display(), errors.join("\n"));
+            }
+        }
+        text
+    }
+
+    pub(crate) async fn stop(self) {
+        drop((self.source, self.warehouse));
+        self.stack.stop().await.expect("the stack stops");
+    }
+}
+
+impl Run {
+    /// Counts of a target: added, updated, unchanged, deferred, rejected.
+    pub(crate) fn counts(&self, target: &str) -> [u64; 5] {
+        let counts = &self.output["load"]["targets"][target];
+        ["added", "updated", "unchanged", "deferred", "rejected"].map(|name| counts[name].as_u64().unwrap_or_default())
+    }
+
+    /// The targets of which anything but `unchanged` was counted.
+    pub(crate) fn changed(&self) -> Vec<(String, [u64; 2])> {
+        let targets = self.output["load"]["targets"].as_object().into_iter().flatten();
+        let counts = targets.map(|(name, _)| (name.clone(), self.counts(name)));
+        counts.filter(|(_, counts)| counts[0] + counts[1] > 0).map(|(name, counts)| (name, [counts[0], counts[1]])).collect()
+    }
+}
+
+/// Starts a stack in a folder that holds a catalogue.
+pub(crate) async fn start(folder: &Path) -> Stack {
+    let programs = build_when_run_by_cargo().await.expect("the functions build");
+    let config = Config {
+        home: folder.join("home"),
+        catalog: folder.join("pipeline.toml"),
+        programs,
+        source: None,
+        warehouse: None,
+    };
+    Stack::start(config).await.unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+pub(crate) async fn execute(connection: &mut PgConnection, sql: &str) {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await;
+    done.unwrap_or_else(|error| panic!("{error}\n{sql}"));
+}
+
+pub(crate) async fn ask(connection: &mut PgConnection, query: &str) -> String {
+    let query = format!("SELECT coalesce((SELECT ({query}))::text, 'NULL')");
+    let answer = sqlx::query_scalar(AssertSqlSafe(query.clone())).fetch_one(connection).await;
+    answer.unwrap_or_else(|error| panic!("{error}\n{query}"))
+}
