@@ -14,3 +14,8 @@ pub fn variable(name: &str) -> Option<String> {
 pub fn cargo() -> Option<PathBuf> {
     variable("CARGO").map(PathBuf::from)
 }
+
+/// The names of all variables.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}

@@ -2,6 +2,7 @@
 //!
 //! A library so that every test drives the very stack that a person starts.
 
+pub mod cli;
 pub mod environment;
 pub mod sample;
 pub mod say;

@@ -122,7 +122,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::take(folder.path()).unwrap();
         assert!(Home::take(folder.path()).err().unwrap().to_string().starts_with("a stack already runs in"));
-        let running = Running { pid: 1, endpoint: "e".into(), pipeline: "p".into(), state_machine: "s".into(), postgres_port: None };
+        let running = Running {
+            pid: 1,
+            endpoint: "e".into(),
+            pipeline: "p".into(),
+            state_machine: "s".into(),
+            postgres_port: None,
+        };
         home.announce(&running).unwrap();
         assert_eq!(Running::find(folder.path()).unwrap().endpoint, "e");
         drop(home);

@@ -6,8 +6,11 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-/// The packages whose programs the stack runs.
-const FUNCTIONS: [&str; 5] = ["plan", "extract", "transform", "load", "halt"];
+/// The packages whose programs the stack runs, and this one: built together, they share what they depend on.
+const PACKAGES: [&str; 6] = ["plan", "extract", "transform", "load", "halt", "datadetox"];
+/// What cargo tells a program that it runs. Told to cargo again, it would look to build scripts like a change.
+const CARGO_TELLS: [&str; 6] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR"];
 
 /// The folder of the functions' programs: the one that this program lies in. When cargo started this process, cargo is
 /// asked to bring them up to date first, with the same profile: `cargo run` builds only the program it runs.
@@ -28,8 +31,13 @@ pub async fn build_when_run_by_cargo() -> Result<PathBuf> {
     let mut build = Command::new(cargo);
     build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     build.args(["build", "--quiet", "--profile", &profile]).arg("--target-dir").arg(target);
-    for function in FUNCTIONS {
-        build.args(["--package", function]);
+    for package in PACKAGES {
+        build.args(["--package", package]);
+    }
+    for name in crate::environment::names() {
+        if CARGO_TELLS.iter().any(|told| name.starts_with(told)) {
+            build.env_remove(name);
+        }
     }
     let status = build.stdin(Stdio::null()).stdout(Stdio::null()).status().await.context("cannot run cargo")?;
     if !status.success() {

@@ -4,5 +4,5 @@
 //! skipped, ignored or slept for; what Postgres holds is asked of Postgres. A helper is as short as what it helps.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
-mod world;
 mod first_load;
+mod world;

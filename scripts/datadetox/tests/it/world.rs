@@ -140,7 +140,10 @@ impl Run {
     pub(crate) fn changed(&self) -> Vec<(String, [u64; 2])> {
         let targets = self.output["load"]["targets"].as_object().into_iter().flatten();
         let counts = targets.map(|(name, _)| (name.clone(), self.counts(name)));
-        counts.filter(|(_, counts)| counts[0] + counts[1] > 0).map(|(name, counts)| (name, [counts[0], counts[1]])).collect()
+        counts
+            .filter(|(_, counts)| counts[0] + counts[1] > 0)
+            .map(|(name, counts)| (name, [counts[0], counts[1]]))
+            .collect()
     }
 }
 

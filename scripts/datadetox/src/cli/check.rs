@@ -1,0 +1,68 @@
+//! `check`: the catalogue, and whether live databases agree with it.
+
+use anyhow::{Context as _, Result};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnection;
+
+use super::view::count;
+use super::{Common, Outcome, data};
+use crate::say;
+
+pub(super) async fn check(
+    common: &Common,
+    source: Option<String>,
+    warehouse: Option<String>,
+    json: bool,
+) -> Result<Outcome> {
+    let name = common.catalog.display().to_string();
+    let text = std::fs::read_to_string(&common.catalog).with_context(|| format!("cannot read {name}"))?;
+    let catalog = match catalog::Catalog::parse(&name, &text) {
+        Ok(catalog) => catalog,
+        Err(problems) => return Ok(tell(&problems.to_string().lines().map(str::to_owned).collect::<Vec<_>>(), json)),
+    };
+    let mut differences = Vec::new();
+    if let Some(url) = source {
+        let mut database = connect(&url, "source").await?;
+        let seen = plan::observe::source(&mut database, &catalog.source).await.map_err(report)?;
+        differences.extend(plan::shape::differences(&catalog.source, &seen));
+    }
+    if let Some(url) = warehouse {
+        let mut database = connect(&url, "warehouse").await?;
+        let live = load::schema::observe(&mut database, &catalog).await.map_err(report)?;
+        differences.extend(load::schema::differences(&catalog, &live));
+    }
+    if differences.is_empty() && !json {
+        let facts = catalog.warehouse.targets.iter().filter(|target| target.is_fact()).count();
+        let (tables, targets) = (catalog.source.tables.len(), catalog.warehouse.targets.len());
+        let number = |number: usize| count(u64::try_from(number).unwrap_or_default());
+        let line = format!(
+            "{name} is right: {} source tables, {} dimensions, {} facts",
+            number(tables),
+            number(targets - facts),
+            number(facts)
+        );
+        say::data(&line);
+        return Ok(Outcome::Good);
+    }
+    Ok(tell(&differences, json))
+}
+
+fn tell(mistakes: &[String], json: bool) -> Outcome {
+    if json {
+        say::data(&serde_json::json!({ "mistakes": mistakes }).to_string());
+    } else {
+        for mistake in mistakes {
+            say::data(mistake);
+        }
+        say::error(&format!("{} mistakes", mistakes.len()));
+    }
+    if mistakes.is_empty() { Outcome::Good } else { Outcome::Bad }
+}
+
+async fn connect(url: &str, side: &str) -> Result<PgConnection> {
+    data::options(url)?.connect().await.with_context(|| format!("cannot connect to the {side}"))
+}
+
+fn report(error: catalog::Error) -> anyhow::Error {
+    anyhow::anyhow!(error.report())
+}
