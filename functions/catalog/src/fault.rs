@@ -161,7 +161,7 @@ impl Fault {
             Self::LakeCorrupt => (
                 "Lake.Corrupt",
                 None,
-                "an object of this batch was lost or altered: start a new run, which reads the source again",
+                "an object was lost or altered: start a new run, which reads its table again (`datadetox start --full` where an older batch wrote it)",
             ),
             Self::WarehouseUnavailable => (
                 "Warehouse.Unavailable",

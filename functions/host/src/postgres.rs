@@ -68,10 +68,12 @@ pub async fn connect(side: Side, options: PgConnectOptions, session: &Session<'_
 /// One round trip. The driver itself asks for UTC, ISO dates and UTF-8 when it connects.
 fn setup(side: Side, session: &Session<'_>) -> String {
     let statement_timeout = session.deadline.saturating_sub(MARGIN).max(Duration::from_secs(1)).as_millis();
-    let read_only = match side {
+    let own = match side {
         // The credentials may only read; the session says so too, in case they may not only.
-        Side::Source => "SET default_transaction_read_only = on;",
-        Side::Warehouse => "",
+        Side::Source => "SET default_transaction_read_only = on",
+        // A load's statements are long and run once: compiling them costs seconds and saves none. Its sorts and hashes
+        // fit a small server's memory; a key or an index is built once.
+        Side::Warehouse => "SET jit = off; SET work_mem = '64MB'; SET maintenance_work_mem = '256MB'",
     };
     format!(
         "SET standard_conforming_strings = on; \
@@ -79,7 +81,7 @@ fn setup(side: Side, session: &Session<'_>) -> String {
          SET lock_timeout = {}; \
          SET statement_timeout = {statement_timeout}; \
          SET idle_in_transaction_session_timeout = {statement_timeout}; \
-         {read_only}",
+         {own}",
         session.lock_timeout.as_millis()
     )
 }

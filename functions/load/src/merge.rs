@@ -1,7 +1,7 @@
 //! A stage into its table, set by set: R3 for what is there already, R6 for what points nowhere.
 
 use catalog::messages::Counts;
-use catalog::{Batch, Catalog, ROW_VERSION, Result, Target, TargetColumn, TargetKind, qualified};
+use catalog::{Batch, Catalog, Literal, ROW_VERSION, Result, Target, TargetColumn, TargetKind, qualified};
 use host::Side;
 use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -154,36 +154,34 @@ impl Merge<'_> {
 
     /// R6: takes rows off the stage whose dimension is missing. Those written since the batch's horizon come again with
     /// the next batch; the others are put aside, with the reason.
+    ///
+    /// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when
+    /// it was filled in this very transaction.
     async fn take_orphans(&self, warehouse: &mut PgConnection, horizon: u64) -> Result<Orphans> {
-        let mut missing = Vec::new();
-        let mut reasons = Vec::new();
-        for (column, dimension) in self.target.references() {
-            let Some(key) = self.catalog.target(dimension.as_str()).and_then(|dimension| dimension.key.first()) else {
-                continue;
-            };
-            let (name, dimension_table) = (column.name.sql(), qualified(&self.catalog.warehouse.schema, dimension));
-            let known = if column.nullable { format!("s.{name} IS NOT NULL AND ") } else { String::new() };
-            let absent = |of: &str| {
-                format!(
-                    "({}NOT EXISTS (SELECT FROM {dimension_table} AS d WHERE d.{} = {of}.{name}))",
-                    known.replace("s.", &format!("{of}.")),
-                    key.sql()
-                )
-            };
-            missing.push(absent("s"));
-            let sentence = catalog::Literal(&format!("{} ", column.name)).to_string();
-            let rest = catalog::Literal(&format!(" is not in {dimension}")).to_string();
-            reasons.push(format!("CASE WHEN {} THEN {sentence} || o.{name} || {rest} END", absent("o")));
+        let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (column, dimension)) in self.target.references().enumerate() {
+            let found = self.catalog.target(dimension.as_str()).and_then(|dimension| dimension.key.first());
+            let Some(key) = found else { continue };
+            let (name, key) = (column.name.sql(), key.sql());
+            let dimension_table = qualified(&self.catalog.warehouse.schema, dimension);
+            joins.push(format!("LEFT JOIN {dimension_table} AS d{number} ON d{number}.{key} = s.{name}"));
+            let missing = format!("(s.{name} IS NOT NULL AND d{number}.{key} IS NULL)");
+            let before = Literal(&format!("{} ", column.name)).to_string();
+            let after = Literal(&format!(" is not in {dimension}")).to_string();
+            reasons.push(format!("CASE WHEN {missing} THEN {before} || s.{name} || {after} END"));
+            conditions.push(missing);
         }
         let columns = self.columns("o.");
         let version = format!("\"{ROW_VERSION}\"");
         let statement = format!(
-            "WITH orphan AS (DELETE FROM {stage} AS s WHERE {missing} RETURNING s.*),
+            "WITH missing AS (SELECT s.ctid AS place, concat_ws('; ', {reasons}) AS reason
+                                FROM {stage} AS s {joins} WHERE {conditions}),
+             orphan AS (DELETE FROM {stage} AS s USING missing AS m WHERE s.ctid = m.place RETURNING s.*, m.reason),
              judged AS (SELECT o.*, {key} AS source_key,
                                coalesce(((o.{version} - {horizon} + 4294967296) % 4294967296) < 2147483648, false) AS late
                           FROM orphan AS o),
              aside AS (INSERT INTO etl.reject AS known (pipeline, target, source_key, reason, source_row, target_row, batch)
-                       SELECT {pipeline}, {target}, o.source_key, concat_ws('; ', {reasons}), r.row, r.row, {batch}
+                       SELECT {pipeline}, {target}, o.source_key, o.reason, r.row, r.row, {batch}
                          FROM judged AS o, LATERAL (SELECT to_jsonb(t) AS row FROM (SELECT {columns}) AS t) AS r
                         WHERE NOT o.late
                        ON CONFLICT (pipeline, target, source_key) DO UPDATE
@@ -193,13 +191,14 @@ impl Merge<'_> {
                        RETURNING 1)
              SELECT count(*), count(*) FILTER (WHERE late), (SELECT count(*) FROM aside) FROM judged",
             stage = self.stage.name,
-            missing = missing.join(" OR "),
+            reasons = reasons.join(", "),
+            joins = joins.join(" "),
+            conditions = conditions.join(" OR "),
             key = self.stage.key_text("o"),
             horizon = horizon & 0xffff_ffff,
-            pipeline = catalog::Literal(&self.ledger.pipeline),
-            target = catalog::Literal(self.target.name.as_str()),
-            batch = catalog::Literal(self.batch.name.as_str()),
-            reasons = reasons.join(", "),
+            pipeline = Literal(&self.ledger.pipeline),
+            target = Literal(self.target.name.as_str()),
+            batch = Literal(self.batch.name.as_str()),
         );
         let [taken, late, newly_aside] = self.counts(warehouse, &statement).await?;
         Ok(Orphans { taken, late, newly_aside })
@@ -215,8 +214,8 @@ impl Merge<'_> {
             stage = self.stage.name,
             columns = self.columns(""),
             fields = self.columns("o."),
-            pipeline = catalog::Literal(&self.ledger.pipeline),
-            target = catalog::Literal(self.target.name.as_str()),
+            pipeline = Literal(&self.ledger.pipeline),
+            target = Literal(self.target.name.as_str()),
             key = self.stage.key_text("s"),
         );
         self.changed_rows(warehouse, statement).await
@@ -228,8 +227,8 @@ impl Merge<'_> {
             "DELETE FROM etl.reject AS r USING {stage} AS s
               WHERE r.pipeline = {pipeline} AND r.target = {target} AND r.source_key = {key}",
             stage = self.stage.name,
-            pipeline = catalog::Literal(&self.ledger.pipeline),
-            target = catalog::Literal(self.target.name.as_str()),
+            pipeline = Literal(&self.ledger.pipeline),
+            target = Literal(self.target.name.as_str()),
             key = self.stage.key_text("s"),
         );
         execute(warehouse, &self.doing(), statement).await

@@ -23,21 +23,32 @@ pub(crate) struct Decision<'d> {
 enum Verdict {
     Whole(&'static str),
     Changed(&'static str),
-    /// Its counters stand still since this horizon.
-    Calm(u64),
+    /// Its counters alone do not tell.
+    Doubt(Doubt),
+}
+
+/// A table that its own rows have to be asked of. Counters lag: a session reports them up to ten seconds after its commit,
+/// so that they may stand still where rows changed, and move where rows are known already.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubt {
+    pub(crate) table: Ident,
+    /// Of its last read.
+    pub(crate) horizon: u64,
+    /// Whether its counters say that rows were inserted or updated.
+    pub(crate) moved: bool,
 }
 
 impl Decision<'_> {
-    /// The tables whose counters stand still, with the horizon of their last read.
-    pub(crate) fn calm_tables(&self) -> Vec<(Ident, u64)> {
-        let calm = |table: &Table| match self.verdict(table) {
-            Verdict::Calm(horizon) => Some((table.name.clone(), horizon)),
+    /// The tables that have to be asked.
+    pub(crate) fn doubts(&self) -> Vec<Doubt> {
+        let doubt = |table: &Table| match self.verdict(table) {
+            Verdict::Doubt(doubt) => Some(doubt),
             Verdict::Whole(_) | Verdict::Changed(_) => None,
         };
-        self.catalog.source.tables.iter().filter_map(calm).collect()
+        self.catalog.source.tables.iter().filter_map(doubt).collect()
     }
 
-    /// The plan. `touched` are those of the calm tables that changed after all.
+    /// The plan. `touched` are those of the doubtful tables that changed.
     pub(crate) fn plan(&self, touched: &BTreeSet<Ident>) -> Plan {
         let tables: BTreeMap<Ident, TablePlan> = self
             .catalog
@@ -112,8 +123,11 @@ impl Decision<'_> {
         match (&state.counters, self.counters(table)) {
             (None, _) => Verdict::Changed("rows were deferred, or its counters proved nothing"),
             (_, None) => Verdict::Changed("its counters prove nothing"),
-            (Some(then), Some(now)) if then != now => Verdict::Changed("changed"),
-            (Some(_), Some(_)) => Verdict::Calm(state.horizon),
+            // A deleted row leaves nothing behind that could be asked for.
+            (Some(then), Some(now)) if then.deleted != now.deleted || !comparable(then, now) => Verdict::Changed("changed"),
+            (Some(then), Some(now)) => {
+                Verdict::Doubt(Doubt { table: table.name.clone(), horizon: state.horizon, moved: then != now })
+            }
         }
     }
 
@@ -126,8 +140,8 @@ impl Decision<'_> {
         let (read, reason) = match self.verdict(table) {
             Verdict::Whole(reason) => (Read::Whole, reason),
             Verdict::Changed(reason) => (self.captured(table), reason),
-            Verdict::Calm(_) if touched => (self.captured(table), "changed"),
-            Verdict::Calm(_) => (Read::Nothing, "unchanged"),
+            Verdict::Doubt(_) if touched => (self.captured(table), "changed"),
+            Verdict::Doubt(_) => (Read::Nothing, "unchanged"),
         };
         TablePlan {
             read,
@@ -148,9 +162,8 @@ impl Decision<'_> {
     /// Rows written since the last read, by the counters; an update and a later one of the same row count twice.
     fn written(&self, table: &Table) -> Option<u64> {
         let (then, now) = (self.state(table)?.counters.as_ref()?, self.counters(table)?);
-        let comparable = then.since == now.since && then.file == now.file;
         let rows = (now.inserted - then.inserted).checked_add(now.updated - then.updated)?;
-        comparable.then(|| u64::try_from(rows).ok()).flatten()
+        comparable(then, now).then(|| u64::try_from(rows).ok()).flatten()
     }
 
     /// The state after this batch: tables that are read move on, the others stay where they are.
@@ -196,6 +209,11 @@ impl Decision<'_> {
             verify_key: sources.first().and_then(|table| self.live(table)).is_some_and(|live| !live.versioned),
         }
     }
+}
+
+/// Whether both were counted from the same beginning, over the same file.
+fn comparable(then: &Counters, now: &Counters) -> bool {
+    then.since == now.since && then.file == now.file
 }
 
 #[cfg(test)]
@@ -268,18 +286,19 @@ mod tests {
             world
         }
 
+        fn decision(&self) -> Decision<'_> {
+            let commit = self.commit.as_ref();
+            Decision { catalog: &self.catalog, request: &self.request, seen: &self.seen, commit }
+        }
+
+        /// The plan of a source whose rows say what its counters say.
         fn plan(&self) -> Plan {
-            self.plan_touched(&[])
+            let moved = self.decision().doubts().into_iter().filter(|doubt| doubt.moved).map(|doubt| doubt.table);
+            self.decision().plan(&moved.collect())
         }
 
         fn plan_touched(&self, touched: &[&str]) -> Plan {
-            let decision = Decision {
-                catalog: &self.catalog,
-                request: &self.request,
-                seen: &self.seen,
-                commit: self.commit.as_ref(),
-            };
-            decision.plan(&touched.iter().map(|name| ident(name)).collect())
+            self.decision().plan(&touched.iter().map(|name| ident(name)).collect())
         }
 
         fn change(&mut self, table: &str) {
@@ -341,6 +360,16 @@ mod tests {
     #[test]
     fn a_row_found_in_a_table_at_rest_is_a_change() {
         assert_eq!(reads(&World::new().plan_touched(&["orders"]))[0], ("orders", SINCE_100));
+    }
+
+    #[test]
+    fn counters_that_moved_late_are_no_change_when_the_rows_are_known() {
+        let mut world = World::new();
+        world.change("orders");
+        assert_eq!(world.plan_touched(&[]).status, PlanStatus::UpToDate);
+        let deleted = Counters { deleted: 1, ..counters(10) };
+        world.seen.tables.get_mut(&ident("staff")).unwrap().counters = Some(deleted);
+        assert_eq!(reads(&world.plan_touched(&[]))[1], ("staff", Read::Whole), "a deletion leaves no row to ask for");
     }
 
     #[test]

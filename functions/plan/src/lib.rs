@@ -34,7 +34,7 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
         return Err(Error::new(Fault::SourceSchemaChanged, differences.join("; ")));
     }
     let decision = decide::Decision { catalog: &host.catalog, request: &request, seen: &seen, commit: commit.as_ref() };
-    let touched = observe::touched(&mut source, &host.catalog.source.schema, &decision.calm_tables()).await;
+    let touched = observe::touched(&mut source, &host.catalog.source.schema, &decision.doubts()).await;
     let plan = decision.plan(&touched);
     tracing::info!(batch = %plan.batch, status = ?plan.status, reason = plan.reason, "planned");
     Ok(plan)

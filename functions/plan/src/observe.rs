@@ -11,11 +11,13 @@ use host::postgres::classify;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
+use crate::decide::Doubt;
+
 /// The first server version with 64-bit transaction ids in SQL.
 const MIN_SERVER_VERSION: i32 = 130_000;
 
-/// Where a table up to this size did not change by its counters, the table itself is asked too: counters of a busy
-/// session may lag behind its commit by some seconds. 64 MiB are read in some hundredths of a second.
+/// A table up to this size is asked itself: 64 MiB are read in some hundredths of a second. Of a larger one its counters
+/// decide.
 const ASK_BELOW_BYTES: i64 = 64 << 20;
 
 /// The source at one moment.
@@ -185,33 +187,34 @@ async fn tables(
     Ok(tables)
 }
 
-/// Of tables that did not change by their counters, those that hold a row at or after their horizon all the same, or
-/// that cannot be asked at once (locked, not readable): their own extraction finds out.
-pub async fn touched(connection: &mut PgConnection, schema: &Ident, calm: &[(Ident, u64)]) -> BTreeSet<Ident> {
-    if calm.is_empty() {
+/// Of the doubtful tables those that hold a row at or after their horizon, or that cannot be asked at once (locked, not
+/// readable): their own extraction finds out.
+pub(crate) async fn touched(connection: &mut PgConnection, schema: &Ident, doubts: &[Doubt]) -> BTreeSet<Ident> {
+    if doubts.is_empty() {
         return BTreeSet::new();
     }
-    let together = calm.iter().map(|(table, horizon)| question(schema, table, *horizon)).collect::<Vec<_>>().join(", ");
+    let together = doubts.iter().map(|doubt| question(schema, doubt)).collect::<Vec<_>>().join(", ");
     if let Some(answers) = ask(connection, &format!("SELECT ARRAY[{together}]")).await {
-        return calm.iter().zip(answers).filter(|(_, touched)| *touched).map(|((table, _), _)| table.clone()).collect();
+        return doubts.iter().zip(answers).filter(|(_, touched)| *touched).map(|(doubt, _)| doubt.table.clone()).collect();
     }
     // One of them cannot be asked: each for itself, so that it does not take the others with it.
     let mut touched = BTreeSet::new();
-    for (table, horizon) in calm {
-        let answer = ask(connection, &format!("SELECT ARRAY[{}]", question(schema, table, *horizon))).await;
+    for doubt in doubts {
+        let answer = ask(connection, &format!("SELECT ARRAY[{}]", question(schema, doubt))).await;
         if answer.is_none_or(|answers| answers.contains(&true)) {
-            touched.insert(table.clone());
+            touched.insert(doubt.table.clone());
         }
     }
     touched
 }
 
-fn question(schema: &Ident, table: &Ident, horizon: u64) -> String {
-    let table = qualified(schema, table);
-    let relation = catalog::Literal(&table);
+fn question(schema: &Ident, doubt: &Doubt) -> String {
+    let table = qualified(schema, &doubt.table);
     format!(
-        "(pg_relation_size({relation}::regclass) <= {ASK_BELOW_BYTES} AND EXISTS (SELECT FROM {table} WHERE {}))",
-        written_since(horizon)
+        "CASE WHEN pg_relation_size({}::regclass) <= {ASK_BELOW_BYTES} THEN EXISTS (SELECT FROM {table} WHERE {}) ELSE {} END",
+        catalog::Literal(&table),
+        written_since(doubt.horizon),
+        doubt.moved,
     )
 }
 

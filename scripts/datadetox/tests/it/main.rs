@@ -5,4 +5,5 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod first_load;
+mod truth;
 mod world;

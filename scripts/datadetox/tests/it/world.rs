@@ -6,8 +6,8 @@ use datadetox::sample::{SeedSource, seed};
 use datadetox::stack::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions as _};
-use statemachine::Status;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use statemachine::{Event, Status};
 use tempfile::TempDir;
 
 /// Orders of the sample: enough for every route, little enough for many tests.
@@ -94,6 +94,53 @@ impl World {
             output: execution.output.clone().unwrap_or_default(),
             failure: (failure.0.unwrap_or_default(), failure.1.unwrap_or_default()),
         }
+    }
+
+    /// What a task of a run was given the last time: the payload of a function.
+    pub(crate) fn task_input(&self, run: &str, state: &str) -> Value {
+        let entry = self.stack.engine.find(run).expect("it was started");
+        let execution = entry.read();
+        let text = |event: &Event, member: &str| -> String {
+            let details = event.details.as_ref().map(|(_, details)| details[member].clone());
+            details.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let is_entry = |event: &&Event| event.kind == "TaskStateEntered" && text(event, "name") == state;
+        let entered = execution.events.iter().rfind(is_entry).expect("it was entered");
+        let scheduled = execution.events.iter().rfind(|event| event.previous == entered.id).expect("it was scheduled");
+        let parameters: Value = serde_json::from_str(&text(scheduled, "parameters")).expect("parameters are JSON");
+        parameters["Payload"].clone()
+    }
+
+    /// How often a state of a run was entered.
+    pub(crate) fn visits(&self, run: &str, state: &str) -> usize {
+        let entry = self.stack.engine.find(run).expect("it was started");
+        let execution = entry.read();
+        let names = execution.events.iter().filter(|event| event.kind.ends_with("StateEntered"));
+        let names = names.filter_map(|event| event.details.as_ref()?.1["name"].as_str());
+        names.filter(|name| *name == state).count()
+    }
+
+    /// What the alerts topic got, the oldest first.
+    pub(crate) fn alerts(&self) -> Vec<String> {
+        let folder = std::fs::read_dir(self.path("home/inbox")).expect("the inbox is a folder");
+        let mut files: Vec<PathBuf> = folder.map(|file| file.expect("it can be read").path()).collect();
+        files.sort();
+        files.iter().map(|file| std::fs::read_to_string(file).expect("a message is a text")).collect()
+    }
+
+    /// Lets Postgres log what the pipeline asks the source from now on.
+    pub(crate) async fn log_source_reads(&mut self) {
+        let options = self.stack.postgres.as_ref().expect("a private Postgres").superuser_options("postgres");
+        let mut server = options.connect().await.expect("the server answers");
+        execute(&mut server, "ALTER ROLE reader SET log_statement = 'all'").await;
+        server.close().await.expect("a connection closes");
+    }
+
+    /// How often rows of a table (or of every one, for `""`) were copied out since then.
+    pub(crate) fn source_reads(&self, table: &str) -> usize {
+        let log = std::fs::read_to_string(self.path("home/logs/postgres.log")).expect("Postgres logs");
+        let from = if table.is_empty() { "FROM \"public\".".to_owned() } else { format!("FROM \"public\".\"{table}\"") };
+        log.lines().filter(|line| line.contains("statement: COPY (") && line.contains(&from)).count()
     }
 
     /// Statements in the source, as the application.

@@ -1,0 +1,88 @@
+//! Postgres as the oracle: the source copied beside the warehouse, and every column of every table compared there.
+
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
+
+use crate::world::{World, ask, execute};
+
+/// The application's own tables, for the copy.
+const TABLES: &str = include_str!("../../src/sample/totesys.sql");
+const EXPECTED: &str = include_str!("expected.sql");
+
+const SOURCES: [&str; 11] = [
+    "address",
+    "counterparty",
+    "currency",
+    "department",
+    "design",
+    "staff",
+    "payment_type",
+    "sales_order",
+    "purchase_order",
+    "transaction",
+    "payment",
+];
+
+/// Dimensions, then facts with their surrogate and source keys.
+const DIMENSIONS: [&str; 8] = [
+    "dim_counterparty",
+    "dim_currency",
+    "dim_date",
+    "dim_design",
+    "dim_location",
+    "dim_payment_type",
+    "dim_staff",
+    "dim_transaction",
+];
+const FACTS: [(&str, &str, &str); 3] = [
+    ("fact_sales_order", "sales_record_id", "sales_order_id"),
+    ("fact_purchase_order", "purchase_record_id", "purchase_order_id"),
+    ("fact_payment", "payment_record_id", "payment_id"),
+];
+
+impl World {
+    /// Insists that dimensions and the newest versions of all facts are what SQL over the source says, column by column.
+    pub(crate) async fn assert_same_as_source(&mut self) {
+        self.copy_source().await;
+        for dimension in DIMENSIONS {
+            self.assert_equal(dimension, &format!("SELECT * FROM {dimension}")).await;
+        }
+        for (fact, surrogate, key) in FACTS {
+            let newest = format!("SELECT DISTINCT ON ({key}) * FROM {fact} ORDER BY {key}, {surrogate} DESC");
+            self.assert_equal(fact, &newest).await;
+        }
+    }
+
+    async fn copy_source(&mut self) {
+        let schema = "DROP SCHEMA IF EXISTS truth CASCADE; CREATE SCHEMA truth; SET search_path = truth;";
+        execute(&mut self.warehouse, &format!("{schema} {TABLES} SET search_path = public;")).await;
+        for table in SOURCES {
+            let rows = self.source.copy_out_raw(&format!("COPY {table} TO STDOUT (FORMAT binary)")).await;
+            let mut rows = rows.expect("the application reads its own table");
+            let into = format!("COPY truth.{table} FROM STDIN (FORMAT binary)");
+            let mut copy = self.warehouse.copy_in_raw(&into).await.expect("the copy has the same columns");
+            while let Some(row) = rows.try_next().await.expect("the source answers") {
+                copy.send(&row[..]).await.expect("the warehouse answers");
+            }
+            copy.finish().await.expect("the copy is whole");
+        }
+        execute(&mut self.warehouse, EXPECTED).await;
+    }
+
+    async fn assert_equal(&mut self, target: &str, loaded: &str) {
+        let columns = sqlx::query(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+              WHERE attrelid = ('truth.' || $1)::regclass AND attnum > 0",
+        );
+        let columns = columns.bind(target).fetch_one(&mut self.warehouse).await.expect("it is a view");
+        let columns: String = columns.try_get(0).expect("it has columns");
+        let differences = format!(
+            "WITH loaded AS (SELECT {columns} FROM ({loaded}) AS newest), expected AS (SELECT {columns} FROM truth.{target})
+             SELECT json_agg(d) FROM ((SELECT 'only loaded' AS side, * FROM (TABLE loaded EXCEPT ALL TABLE expected) AS a)
+                                      UNION ALL
+                                      (SELECT 'only expected', * FROM (TABLE expected EXCEPT ALL TABLE loaded) AS b)
+                                      LIMIT 6) AS d"
+        );
+        assert_eq!(ask(&mut self.warehouse, &differences).await, "NULL", "{target}");
+    }
+}
