@@ -124,7 +124,9 @@ impl Decision<'_> {
             (None, _) => Verdict::Changed("rows were deferred, or its counters proved nothing"),
             (_, None) => Verdict::Changed("its counters prove nothing"),
             // A deleted row leaves nothing behind that could be asked for.
-            (Some(then), Some(now)) if then.deleted != now.deleted || !comparable(then, now) => Verdict::Changed("changed"),
+            (Some(then), Some(now)) if then.deleted != now.deleted || !comparable(then, now) => {
+                Verdict::Changed("changed")
+            }
             (Some(then), Some(now)) => {
                 Verdict::Doubt(Doubt { table: table.name.clone(), horizon: state.horizon, moved: then != now })
             }

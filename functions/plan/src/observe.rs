@@ -195,7 +195,12 @@ pub(crate) async fn touched(connection: &mut PgConnection, schema: &Ident, doubt
     }
     let together = doubts.iter().map(|doubt| question(schema, doubt)).collect::<Vec<_>>().join(", ");
     if let Some(answers) = ask(connection, &format!("SELECT ARRAY[{together}]")).await {
-        return doubts.iter().zip(answers).filter(|(_, touched)| *touched).map(|(doubt, _)| doubt.table.clone()).collect();
+        return doubts
+            .iter()
+            .zip(answers)
+            .filter(|(_, touched)| *touched)
+            .map(|(doubt, _)| doubt.table.clone())
+            .collect();
     }
     // One of them cannot be asked: each for itself, so that it does not take the others with it.
     let mut touched = BTreeSet::new();

@@ -4,6 +4,13 @@
 //! skipped, ignored or slept for; what Postgres holds is asked of Postgres. A helper is as short as what it helps.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod changes;
+mod crashes;
+mod failures;
 mod first_load;
+mod redrive;
+mod rejects;
+mod services;
 mod truth;
+mod values;
 mod world;

@@ -1,7 +1,6 @@
 //! Postgres as the oracle: the source copied beside the warehouse, and every column of every table compared there.
 
 use futures_util::TryStreamExt as _;
-use sqlx::Row as _;
 
 use crate::world::{World, ask, execute};
 
@@ -57,9 +56,11 @@ impl World {
         let schema = "DROP SCHEMA IF EXISTS truth CASCADE; CREATE SCHEMA truth; SET search_path = truth;";
         execute(&mut self.warehouse, &format!("{schema} {TABLES} SET search_path = public;")).await;
         for table in SOURCES {
-            let rows = self.source.copy_out_raw(&format!("COPY {table} TO STDOUT (FORMAT binary)")).await;
+            // By name and as text: a test may have changed the table's shape.
+            let columns = self.columns(table).await;
+            let rows = self.source.copy_out_raw(&format!("COPY {table} ({columns}) TO STDOUT")).await;
             let mut rows = rows.expect("the application reads its own table");
-            let into = format!("COPY truth.{table} FROM STDIN (FORMAT binary)");
+            let into = format!("COPY truth.{table} ({columns}) FROM STDIN");
             let mut copy = self.warehouse.copy_in_raw(&into).await.expect("the copy has the same columns");
             while let Some(row) = rows.try_next().await.expect("the source answers") {
                 copy.send(&row[..]).await.expect("the warehouse answers");
@@ -70,12 +71,7 @@ impl World {
     }
 
     async fn assert_equal(&mut self, target: &str, loaded: &str) {
-        let columns = sqlx::query(
-            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-              WHERE attrelid = ('truth.' || $1)::regclass AND attnum > 0",
-        );
-        let columns = columns.bind(target).fetch_one(&mut self.warehouse).await.expect("it is a view");
-        let columns: String = columns.try_get(0).expect("it has columns");
+        let columns = self.columns(target).await;
         let differences = format!(
             "WITH loaded AS (SELECT {columns} FROM ({loaded}) AS newest), expected AS (SELECT {columns} FROM truth.{target})
              SELECT json_agg(d) FROM ((SELECT 'only loaded' AS side, * FROM (TABLE loaded EXCEPT ALL TABLE expected) AS a)
@@ -84,5 +80,14 @@ impl World {
                                       LIMIT 6) AS d"
         );
         assert_eq!(ask(&mut self.warehouse, &differences).await, "NULL", "{target}");
+    }
+
+    /// The columns of a table or view of the schema `truth`.
+    async fn columns(&mut self, name: &str) -> String {
+        let query = format!(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+              WHERE attrelid = 'truth.{name}'::regclass AND attnum > 0"
+        );
+        ask(&mut self.warehouse, &query).await
     }
 }

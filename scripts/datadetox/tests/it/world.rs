@@ -1,11 +1,11 @@
 //! A stack with sample data, and hands on both of its databases.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use datadetox::sample::{SeedSource, seed};
 use datadetox::stack::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use statemachine::{Event, Status};
 use tempfile::TempDir;
@@ -55,7 +55,19 @@ impl World {
         // The server's account has to reach its data, and temporary folders are closed to others.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("its own folder");
-        let stack = start(folder.path()).await;
+        Self::open(folder, None).await
+    }
+
+    async fn open(folder: TempDir, own_source: Option<String>) -> Self {
+        let programs = build_when_run_by_cargo().await.expect("the functions build");
+        let config = Config {
+            home: folder.path().join("home"),
+            catalog: folder.path().join("pipeline.toml"),
+            programs,
+            source: own_source,
+            warehouse: None,
+        };
+        let stack = Stack::start(config).await.unwrap_or_else(|error| panic!("{error:#}"));
         let postgres = stack.postgres.as_ref().expect("a private Postgres");
         let source = postgres.options(APPLICATION).connect().await.expect("the source answers");
         let warehouse = postgres.options(LOADER).connect().await.expect("the warehouse answers");
@@ -67,13 +79,20 @@ impl World {
         self.run_with(json!({})).await
     }
 
+    /// The same with an input.
     pub(crate) async fn run_with(&mut self, input: Value) -> Run {
+        let name = self.start(input).await;
+        self.wait(&name).await
+    }
+
+    /// Starts an execution and answers its name.
+    pub(crate) async fn start(&self, input: Value) -> String {
         let name = run_name();
         let client = aws_sdk_sfn::Client::new(self.stack.aws());
         let arn = &self.stack.engine.machine_arn;
         let request = client.start_execution().state_machine_arn(arn).name(&name).input(input.to_string());
         request.send().await.expect("an execution starts");
-        self.wait(&name).await
+        name
     }
 
     /// Runs the pipeline once and insists on success.
@@ -111,6 +130,25 @@ impl World {
         parameters["Payload"].clone()
     }
 
+    /// How many events of a kind a run's history holds.
+    pub(crate) fn events(&self, run: &str, kind: &str) -> usize {
+        let entry = self.stack.engine.find(run).expect("it was started");
+        entry.read().events.iter().filter(|event| event.kind == kind).count()
+    }
+
+    /// Redrives a failed execution.
+    pub(crate) async fn redrive(&self, run: &str) {
+        let client = aws_sdk_sfn::Client::new(self.stack.aws());
+        let request = client.redrive_execution().execution_arn(self.stack.engine.execution_arn(run));
+        request.send().await.expect("it can be redriven");
+        // The service answers before the execution goes on.
+        let entry = self.stack.engine.find(run).expect("it was started");
+        let mut changes = entry.watch();
+        while entry.read().status != Status::Running {
+            changes.changed().await.expect("the execution lives");
+        }
+    }
+
     /// How often a state of a run was entered.
     pub(crate) fn visits(&self, run: &str, state: &str) -> usize {
         let entry = self.stack.engine.find(run).expect("it was started");
@@ -139,13 +177,43 @@ impl World {
     /// How often rows of a table (or of every one, for `""`) were copied out since then.
     pub(crate) fn source_reads(&self, table: &str) -> usize {
         let log = std::fs::read_to_string(self.path("home/logs/postgres.log")).expect("Postgres logs");
-        let from = if table.is_empty() { "FROM \"public\".".to_owned() } else { format!("FROM \"public\".\"{table}\"") };
+        let from =
+            if table.is_empty() { "FROM \"public\".".to_owned() } else { format!("FROM \"public\".\"{table}\"") };
         log.lines().filter(|line| line.contains("statement: COPY (") && line.contains(&from)).count()
     }
 
     /// Statements in the source, as the application.
     pub(crate) async fn application(&mut self, sql: &str) {
         execute(&mut self.source, sql).await;
+    }
+
+    /// Statements in the warehouse, as its owner.
+    pub(crate) async fn warehouse_does(&mut self, sql: &str) {
+        execute(&mut self.warehouse, sql).await;
+    }
+
+    /// One value from the source, as text.
+    pub(crate) async fn source_value(&mut self, query: &str) -> String {
+        ask(&mut self.source, query).await
+    }
+
+    /// Another connection of the application's, with a transaction open that began with these statements.
+    pub(crate) async fn hold(&self, sql: &str) -> PgConnection {
+        let mut holder = self.options_of_application().connect().await.expect("the source answers");
+        execute(&mut holder, &format!("BEGIN; {sql}")).await;
+        holder
+    }
+
+    /// The secret with which everything may be read.
+    pub(crate) fn operator_secret(&self) -> String {
+        let text = std::fs::read_to_string(self.path("home/aws_config")).expect("the stack runs");
+        let secret = text.lines().find_map(|line| line.strip_prefix("aws_secret_access_key = "));
+        secret.expect("it is in there").to_owned()
+    }
+
+    /// For another connection of the application's.
+    pub(crate) fn options_of_application(&self) -> PgConnectOptions {
+        self.stack.postgres.as_ref().expect("a private Postgres").options(APPLICATION)
     }
 
     /// One value from the warehouse, as text.
@@ -170,6 +238,29 @@ impl World {
         text
     }
 
+    /// Everything the stack wrote but what only its owner may read: logs, journals, messages, objects.
+    pub(crate) fn everything_written(&self) -> String {
+        let mut text = String::new();
+        let mut folders: Vec<PathBuf> =
+            ["logs", "executions", "inbox", "lake"].map(|name| self.path("home").join(name)).into();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it can be read")) {
+                match entry.file_type().expect("a type") {
+                    kind if kind.is_dir() => folders.push(entry.path()),
+                    _ => text += &String::from_utf8_lossy(&std::fs::read(entry.path()).expect("it can be read")),
+                }
+            }
+        }
+        text
+    }
+
+    /// Stops the stack and starts it again over the same folder, with another source if one is named.
+    pub(crate) async fn restart(self, source: Option<String>) -> Self {
+        drop((self.source, self.warehouse));
+        self.stack.stop().await.expect("the stack stops");
+        Self::open(self.folder, source).await
+    }
+
     pub(crate) async fn stop(self) {
         drop((self.source, self.warehouse));
         self.stack.stop().await.expect("the stack stops");
@@ -192,19 +283,6 @@ impl Run {
             .map(|(name, counts)| (name, [counts[0], counts[1]]))
             .collect()
     }
-}
-
-/// Starts a stack in a folder that holds a catalogue.
-pub(crate) async fn start(folder: &Path) -> Stack {
-    let programs = build_when_run_by_cargo().await.expect("the functions build");
-    let config = Config {
-        home: folder.join("home"),
-        catalog: folder.join("pipeline.toml"),
-        programs,
-        source: None,
-        warehouse: None,
-    };
-    Stack::start(config).await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 pub(crate) async fn execute(connection: &mut PgConnection, sql: &str) {

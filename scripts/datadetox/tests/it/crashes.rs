@@ -1,0 +1,144 @@
+//! Processes die at any moment; the warehouse ends right.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use sqlx::ConnectOptions as _;
+use statemachine::Status;
+
+use crate::world::{World, execute};
+
+/// The processes whose program has that name (or any, for `""`) and whose environment names this endpoint.
+pub(crate) fn functions(endpoint: &str, program: &str) -> Vec<Pid> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        let is_ours = String::from_utf8_lossy(&environment).contains(endpoint);
+        let path = std::fs::read_link(entry.path().join("exe")).unwrap_or_default();
+        let is_named = path.file_name().is_some_and(|name| program.is_empty() || name == program);
+        if is_ours && is_named && path != std::env::current_exe().unwrap_or_default() {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+impl World {
+    /// Waits for a process of a function that works, and kills it.
+    async fn kill_one(&self, program: &str) {
+        let mut looks = tokio::time::interval(Duration::from_millis(2));
+        let found = async {
+            loop {
+                looks.tick().await;
+                let idle = self.stack.lambda.idle_processes();
+                let works =
+                    |pid: &Pid| !idle.iter().any(|(_, idle)| i32::try_from(*idle) == Ok(pid.as_raw_nonzero().get()));
+                if let Some(pid) = functions(&self.stack.endpoint, program).into_iter().find(works) {
+                    return pid;
+                }
+            }
+        };
+        let pid = tokio::time::timeout(Duration::from_secs(60), found).await.expect("the function works");
+        // It may have ended by itself in between.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+#[tokio::test]
+async fn each_function_may_be_killed_once_and_the_run_succeeds() {
+    for program in ["plan", "extract", "transform", "load"] {
+        let mut world = World::new().await;
+        let name = world.start(json!({})).await;
+        world.kill_one(program).await;
+        let run = world.wait(&name).await;
+        assert_eq!(run.status, Status::Succeeded, "{program}: {run:?}");
+        world.assert_same_as_source().await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn functions_killed_all_the_time_end_in_success_or_in_a_notice_and_the_next_run_is_right() {
+    let mut world = World::new().await;
+    let mut trader = datadetox::sample::Trader::connect(world.options_of_application(), 3).await.expect("the source");
+    let mut rng = fastrand::Rng::with_seed(11);
+    for _ in 0..4 {
+        trader.step().await.expect("a trade");
+        let name = world.start(json!({})).await;
+        let endpoint = world.stack.endpoint.clone();
+        let killer = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(60));
+            loop {
+                ticks.tick().await;
+                let victims = functions(&endpoint, "");
+                if !victims.is_empty() {
+                    let _ = kill_process(victims[rng.usize(..victims.len())], Signal::KILL);
+                }
+            }
+        });
+        let run = world.wait(&name).await;
+        killer.abort();
+        rng = fastrand::Rng::with_seed(12);
+        if run.status != Status::Succeeded {
+            assert!(run.failure.0.ends_with("Failed"), "{run:?}");
+            assert!(world.alerts().iter().any(|alert| alert.contains(&name)), "nobody was told of {run:?}");
+        }
+    }
+    drop(trader);
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_load_killed_in_its_transaction_leaves_nothing_and_is_tried_again() {
+    let mut world = World::new().await;
+    world.load().await;
+    world.application("UPDATE staff SET first_name = 'Killed'").await;
+    let mut holder =
+        world.stack.postgres.as_ref().expect("Postgres").options("loader").connect().await.expect("it answers");
+    execute(&mut holder, "BEGIN; LOCK TABLE etl.batch IN ACCESS EXCLUSIVE MODE").await;
+    let name = world.start(json!({})).await;
+    world.kill_one("load").await;
+    execute(&mut holder, "ROLLBACK").await;
+    let run = world.wait(&name).await;
+    assert_eq!((run.status, run.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 20])]));
+    assert_eq!(world.events(&name, "TaskFailed"), 1);
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn executions_survive_the_stack_and_can_be_redriven_after_it() {
+    let mut world = World::new().await;
+    world.application("REVOKE SELECT ON payment FROM reader").await;
+    let failed = world.run().await;
+    assert_eq!(failed.failure.0, "ExtractFailed");
+    let events = world.events(&failed.name, "TaskScheduled");
+    world = world.restart(None).await;
+    assert_eq!(world.events(&failed.name, "TaskScheduled"), events);
+    world.application("GRANT SELECT ON payment TO reader").await;
+    world.redrive(&failed.name).await;
+    assert_eq!(world.wait(&failed.name).await.status, Status::Succeeded);
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_commit_object_is_written_again_or_absorbed() {
+    let mut world = World::new().await;
+    world.load().await;
+    let commits: PathBuf = world.path("home/lake/totesys-processed/_commits");
+    std::fs::remove_dir_all(&commits).expect("the batch has a commit object");
+    world.application("UPDATE staff SET first_name = 'After' WHERE staff_id = 2").await;
+    let run = world.load().await;
+    assert_eq!(run.changed(), [("dim_staff".to_owned(), [0, 1])]);
+    assert_eq!(run.counts("fact_payment"), [0, 0, 300, 0, 0]);
+    world.assert_same_as_source().await;
+    world.stop().await;
+}

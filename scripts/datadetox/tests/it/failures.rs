@@ -1,0 +1,234 @@
+//! What can break, breaks with a clear message, loads nothing by half, and is healed by the next good run.
+
+use std::path::PathBuf;
+
+use sqlx::ConnectOptions as _;
+use statemachine::Status;
+
+use crate::world::{Run, World, execute};
+
+impl World {
+    /// Insists that a run fails in that phase with such a cause, tells of it once and changes nothing in the warehouse;
+    /// then undoes the damage, and insists that one run heals everything.
+    async fn fails(&mut self, error: &str, causes: &[&str], undo: &str) {
+        let run = self.run().await;
+        self.assert_failed(&run, error, causes).await;
+        self.application(undo).await;
+        self.load().await;
+        self.assert_same_as_source().await;
+    }
+
+    async fn assert_failed(&mut self, run: &Run, error: &str, causes: &[&str]) {
+        assert_eq!((run.status, run.failure.0.as_str()), (Status::Failed, error), "{run:?}");
+        let alert = self.alerts().pop().expect("an alert");
+        for cause in causes {
+            assert!(run.failure.1.contains(cause), "{cause:?} is not in {}", run.failure.1);
+            assert!(alert.contains(cause), "{cause:?} is not in {alert}");
+        }
+        assert!(run.failure.1.contains("to do: "), "{}", run.failure.1);
+        let half = format!("SELECT count(*) FROM etl.batch WHERE batch = '{}'", run.name);
+        assert_eq!(self.warehouse(&half).await, "0");
+    }
+
+    /// The same where the warehouse lost its ledger.
+    fn assert_failed_without_ledger(&self, run: &Run, error: &str, cause: &str) {
+        assert_eq!((run.status, run.failure.0.as_str()), (Status::Failed, error), "{run:?}");
+        assert!(run.failure.1.contains(cause), "{}", run.failure.1);
+    }
+
+    /// The only part of an object's owner in a batch.
+    fn part(&self, bucket: &str, owner: &str, batch: &str) -> PathBuf {
+        let folder = self.path(&format!("home/lake/totesys-{bucket}/{owner}/{batch}"));
+        let files = std::fs::read_dir(&folder).expect("the owner has objects");
+        let mut parts = files.map(|file| file.expect("it can be read").path());
+        parts.find(|path| path.to_string_lossy().contains("part-")).expect("the owner has a part")
+    }
+}
+
+/// A change that every run has something to do with.
+const CHANGE: &str = "UPDATE sales_order SET units_sold = units_sold + 1 WHERE sales_order_id = 1";
+
+async fn changed() -> World {
+    let mut world = World::new().await;
+    world.load().await;
+    world.application(CHANGE).await;
+    world
+}
+
+#[tokio::test]
+async fn a_missing_table_is_named_by_plan_before_anything_is_written() {
+    let mut world = changed().await;
+    world.application("ALTER TABLE design RENAME TO designs").await;
+    let causes = ["Source.SchemaChanged", "design does not exist in schema public (pipeline.toml, line 5"];
+    world.fails("PlanFailed", &causes, "ALTER TABLE designs RENAME TO design").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn renamed_and_retyped_columns_are_named_by_plan() {
+    let mut world = changed().await;
+    world
+        .application(
+            "ALTER TABLE sales_order RENAME units_sold TO units; ALTER TABLE sales_order ALTER unit_price TYPE text",
+        )
+        .await;
+    let causes =
+        ["sales_order.units_sold no longer exists", "unit_price became text where the catalogue says numeric(10,2)"];
+    let undo = "ALTER TABLE sales_order RENAME units TO units_sold;
+                ALTER TABLE sales_order ALTER unit_price TYPE numeric(10,2) USING unit_price::numeric";
+    world.fails("PlanFailed", &causes, undo).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_access_denied_at_once() {
+    let mut world = changed().await;
+    let options = world.stack.postgres.as_ref().expect("a private Postgres").superuser_options("postgres");
+    let mut server = options.connect().await.expect("the server answers");
+    let credentials = std::fs::read_to_string(world.path("home/credentials.json")).expect("the home has credentials");
+    let credentials: serde_json::Value = serde_json::from_str(&credentials).expect("they are JSON");
+    let right = credentials["reader"].as_str().expect("a password");
+    execute(&mut server, "ALTER ROLE reader PASSWORD 'another'").await;
+    let run = world.run().await;
+    let causes = ["Source.AccessDenied", "password authentication failed for user"];
+    world.assert_failed(&run, "PlanFailed", &causes).await;
+    assert_eq!(world.visits(&run.name, "Plan"), 1);
+    let seen = format!("{run:?}{}{}", world.alerts().join(""), world.everything_written());
+    assert!(!seen.contains(right), "the password is written somewhere");
+    execute(&mut server, &format!("ALTER ROLE reader PASSWORD '{right}'")).await;
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_is_retried_told_and_read_when_it_is_up_again() {
+    let mut world = changed().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let url = format!("postgres://reader:hunter2@{address}/totesys?sslmode=disable");
+    world = world.restart(Some(url)).await;
+    let run = world.run().await;
+    let place = format!("cannot connect to the source at {address}");
+    world.assert_failed(&run, "PlanFailed", &["Source.Unavailable", &place]).await;
+    let tries = world.events(&run.name, "TaskScheduled");
+    assert_eq!(tries, 5 + 1 + 1, "four retries, a notice and Halt");
+    assert!(!format!("{run:?}{}{}", world.alerts().join(""), world.everything_written()).contains("hunter2"));
+    world = world.restart(None).await;
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_under_the_lake_fails_the_run_and_leaves_nothing_half_written() {
+    let mut world = changed().await;
+    // Whatever is written next lands on a device that is always full.
+    let incoming = world.path("home/lake/.incoming");
+    for number in 0..1_000 {
+        // A name that exists was used already.
+        let _ = std::os::unix::fs::symlink("/dev/full", incoming.join(number.to_string()));
+    }
+    let run = world.run().await;
+    let causes = ["sales_order: Lake.Unavailable", "no space is left in the folder of the lake"];
+    world.assert_failed(&run, "ExtractFailed", &causes[1..]).await;
+    assert!(run.failure.1.contains(causes[0]), "{}", run.failure.1);
+    let folder = world.path(&format!("home/lake/totesys-ingestion/sales_order/{}", run.name));
+    assert!(!folder.exists() || std::fs::read_dir(&folder).expect("it can be read").next().is_none());
+    std::fs::remove_dir_all(&incoming).expect("it can be removed");
+    std::fs::create_dir(&incoming).expect("it can be made");
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_corrupt_csv_object_is_named_and_a_full_run_reads_past_it() {
+    let mut world = World::new().await;
+    let first = world.load().await;
+    // The newest whole copy of department is the first batch's.
+    let part = world.part("ingestion", "department", &first.name);
+    let good = std::fs::read(&part).expect("it can be read");
+    let mut bad = good.clone();
+    bad[20] ^= 1;
+    std::fs::write(&part, &bad).expect("it can be written");
+    world.application("UPDATE staff SET first_name = 'New' WHERE staff_id = 1").await;
+    let run = world.run().await;
+    let causes = ["dim_staff", "Lake.Corrupt", "department", "SHA-256 differs"];
+    world.assert_failed(&run, "TransformFailed", &causes).await;
+    std::fs::write(&part, &good[..30]).expect("it can be written");
+    let cut = world.run().await;
+    world.assert_failed(&cut, "TransformFailed", &["has 30 bytes, its manifest says"]).await;
+    std::fs::remove_file(&part).expect("it can be removed");
+    let lost = world.run().await;
+    world.assert_failed(&lost, "TransformFailed", &["is missing"]).await;
+    let healed = world.run_with(serde_json::json!({ "full": true })).await;
+    assert_eq!((healed.status, healed.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 1])]));
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_corrupt_parquet_object_loads_nothing_and_the_next_run_heals() {
+    let mut world = changed().await;
+    // The load fails first for another reason, so that the objects of the batch can be damaged before it reads them.
+    world.warehouse_does("ALTER TABLE dim_staff RENAME first_name TO forename").await;
+    let run = world.run().await;
+    let causes = ["Warehouse.SchemaMismatch", "dim_staff.first_name does not exist"];
+    world.assert_failed(&run, "LoadFailed", &causes).await;
+    world.warehouse_does("ALTER TABLE dim_staff RENAME forename TO first_name").await;
+    let part = world.part("processed", "fact_sales_order", &run.name);
+    let mut bytes = std::fs::read(&part).expect("it can be read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&part, bytes).expect("it can be written");
+    world.redrive(&run.name).await;
+    let again = world.wait(&run.name).await;
+    world.assert_failed(&again, "LoadFailed", &["Lake.Corrupt", "SHA-256 differs"]).await;
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_warehouse_made_anew_is_filled_again() {
+    let mut world = changed().await;
+    let all = "DROP SCHEMA etl CASCADE; DROP TABLE fact_sales_order, fact_purchase_order, fact_payment, dim_counterparty, dim_currency,
+               dim_date, dim_design, dim_location, dim_payment_type, dim_staff, dim_transaction";
+    world.warehouse_does(all).await;
+    let run = world.run().await;
+    world.assert_failed_without_ledger(&run, "LoadFailed", "Warehouse.Behind");
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_outgrows_its_time_or_memory_is_ended_and_told() {
+    let slow = "key = \"design_id\"\ncapture = \"changes\"\ntimeout_seconds = 2";
+    let edit = |text: String| text.replace("key = \"design_id\"\ncapture = \"changes\"", slow);
+    let mut world = World::with_catalog(edit).await;
+    let mut holder = world.hold("LOCK TABLE design").await;
+    let run = world.run().await;
+    assert_eq!(run.failure.0, "ExtractFailed");
+    assert!(run.failure.1.contains("design: "), "{}", run.failure.1);
+    execute(&mut holder, "ROLLBACK").await;
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_run_beside_a_running_one_ends_as_already_running() {
+    let mut world = changed().await;
+    let mut holder = world.hold("LOCK TABLE sales_order").await;
+    let older = world.start(serde_json::json!({})).await;
+    let younger = world.run().await;
+    assert_eq!(younger.status, Status::Succeeded);
+    assert_eq!(younger.output["plan"]["status"], "already_running");
+    execute(&mut holder, "ROLLBACK").await;
+    assert_eq!(world.wait(&older).await.status, Status::Succeeded);
+    world.assert_same_as_source().await;
+    world.stop().await;
+}

@@ -1,0 +1,134 @@
+//! A failed execution is held, told of, and goes on from the phase that failed once it is repaired and redriven.
+
+use statemachine::Status;
+
+use crate::world::{Run, World, execute};
+
+impl World {
+    /// Insists that an execution is held in `Halt`, and that its alert names what failed.
+    fn assert_held(&self, run: &Run, error: &str, alerts: usize, named: &[&str]) {
+        assert_eq!((run.status, run.failure.0.as_str()), (Status::Failed, error), "{run:?}");
+        assert_eq!(self.alerts().len(), alerts);
+        let alert = self.alerts().pop().expect("an alert");
+        for word in named.iter().chain(&[run.name.as_str(), "redrive"]) {
+            assert!(alert.contains(word), "{word:?} is not in {alert}");
+        }
+        let entry = self.stack.engine.find(&run.name).expect("it was started");
+        let execution = entry.read();
+        let entered = execution.events.iter().rfind(|event| event.kind == "TaskStateEntered").expect("a task");
+        assert_eq!(entered.details.as_ref().expect("details").1["name"], "Halt");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_may_not_be_read_fails_alone_and_a_redrive_completes_the_run() {
+    let mut world = World::new().await;
+    world.log_source_reads().await;
+    world.application("REVOKE SELECT ON payment FROM reader").await;
+    let run = world.run().await;
+    let named = ["payment", "Source.AccessDenied", "permission denied for table payment"];
+    world.assert_held(&run, "ExtractFailed", 1, &named);
+    assert!(run.failure.1.contains("payment: Source.AccessDenied"), "{}", run.failure.1);
+    assert!(!run.failure.1.contains("sales_order"), "{}", run.failure.1);
+    // The siblings finished: each has its manifest.
+    assert_eq!(world.source_reads("sales_order"), 1);
+    assert!(world.path(&format!("home/lake/totesys-ingestion/sales_order/{}/manifest.json", run.name)).is_file());
+
+    // Redriven unrepaired it fails again, and tells again.
+    world.redrive(&run.name).await;
+    let again = world.wait(&run.name).await;
+    world.assert_held(&again, "ExtractFailed", 2, &named);
+
+    world.application("GRANT SELECT ON payment TO reader").await;
+    world.redrive(&run.name).await;
+    let done = world.wait(&run.name).await;
+    assert_eq!((done.status, world.alerts().len()), (Status::Succeeded, 2), "{done:?}");
+    assert_eq!(done.counts("fact_payment")[0], 300);
+    // What was finished was not read a second time.
+    assert_eq!((world.source_reads("sales_order"), world.source_reads("staff")), (1, 1));
+    assert_eq!(world.stack.engine.find(&run.name).expect("it is there").read().redrives, 2);
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_locked_table_is_busy_is_retried_and_a_redrive_completes_the_run() {
+    let edit = |text: String| {
+        text.replace(
+            "schema = \"public\"\n\n[source.tables",
+            "schema = \"public\"\nlock_timeout = \"100 ms\"\n\n[source.tables",
+        )
+    };
+    let mut world = World::with_catalog(edit).await;
+    let mut holder = world.hold("LOCK TABLE payment").await;
+    let run = world.run().await;
+    world.assert_held(&run, "ExtractFailed", 1, &["payment", "Source.Busy", "lock timeout"]);
+    execute(&mut holder, "ROLLBACK").await;
+    world.redrive(&run.name).await;
+    assert_eq!(world.wait(&run.name).await.status, Status::Succeeded);
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_failure_in_transform_is_held_and_a_redrive_goes_on_there() {
+    let mut world = World::new().await;
+    let first = world.load().await;
+    let folder = world.path(&format!("home/lake/totesys-ingestion/department/{}", first.name));
+    let hidden = world.path("hidden");
+    std::fs::rename(&folder, &hidden).expect("it can be moved");
+    world.application("UPDATE staff SET first_name = 'New' WHERE staff_id = 1").await;
+    world.log_source_reads().await;
+    let run = world.run().await;
+    world.assert_held(&run, "TransformFailed", 1, &["dim_staff", "Lake.Corrupt", "department"]);
+    world.redrive(&run.name).await;
+    let again = world.wait(&run.name).await;
+    world.assert_held(&again, "TransformFailed", 2, &["dim_staff"]);
+    std::fs::rename(&hidden, &folder).expect("it can be moved back");
+    world.redrive(&run.name).await;
+    let done = world.wait(&run.name).await;
+    assert_eq!((done.status, done.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 1])]));
+    assert_eq!((world.visits(&run.name, "Extract"), world.source_reads("staff")), (1, 1));
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_failure_in_load_is_held_and_a_redrive_goes_on_there() {
+    let mut world = World::new().await;
+    world.load().await;
+    world.application("UPDATE staff SET first_name = 'New' WHERE staff_id = 1").await;
+    world.log_source_reads().await;
+    world.warehouse_does("ALTER TABLE dim_staff ADD COLUMN badge integer NOT NULL DEFAULT 0; ALTER TABLE dim_staff ALTER badge DROP DEFAULT").await;
+    let run = world.run().await;
+    world.assert_held(&run, "LoadFailed", 1, &["Warehouse.SchemaMismatch", "dim_staff.badge needs a value"]);
+    world.redrive(&run.name).await;
+    let again = world.wait(&run.name).await;
+    world.assert_held(&again, "LoadFailed", 2, &["dim_staff.badge"]);
+    world.warehouse_does("ALTER TABLE dim_staff DROP COLUMN badge").await;
+    world.redrive(&run.name).await;
+    let done = world.wait(&run.name).await;
+    assert_eq!((done.status, done.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 1])]));
+    let visits =
+        (world.visits(&run.name, "Extract"), world.visits(&run.name, "Transform"), world.source_reads("staff"));
+    assert_eq!(visits, (1, 1, 1));
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_redriven_run_that_others_overtook_changes_nothing() {
+    let mut world = World::new().await;
+    world.load().await;
+    world.application("UPDATE staff SET first_name = 'Older' WHERE staff_id = 1").await;
+    world.application("REVOKE SELECT ON staff FROM reader").await;
+    let failed = world.run().await;
+    world.assert_held(&failed, "ExtractFailed", 1, &["staff"]);
+    world.application("GRANT SELECT ON staff TO reader").await;
+    world.load().await;
+    world.redrive(&failed.name).await;
+    let late = world.wait(&failed.name).await;
+    assert_eq!(late.output["load"]["status"], "superseded", "{late:?}");
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
