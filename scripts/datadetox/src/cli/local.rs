@@ -31,7 +31,7 @@ pub(super) async fn serve(common: &Common, options: LocalOptions, trade: bool) -
         std::future::pending::<()>().await;
         Ok(Outcome::Good)
     };
-    let outcome = until_interrupted(serving).await;
+    let outcome = until_interrupted(serving, Outcome::Good).await;
     stack.stop().await?;
     outcome
 }
@@ -47,7 +47,8 @@ pub(super) async fn run(common: &Common, options: LocalOptions, full: bool, json
         fill(&stack, &options).await?;
         run_once(&stack, full, json).await
     };
-    let outcome = until_interrupted(running).await;
+    // A run that was interrupted is not done; it goes on with the next start.
+    let outcome = until_interrupted(running, Outcome::Bad).await;
     stack.stop().await?;
     outcome
 }
@@ -135,18 +136,18 @@ impl Drop for Guard {
     }
 }
 
-/// What `work` comes to, or [`Outcome::Good`] when somebody asks the program to end.
-async fn until_interrupted(work: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+/// What `work` comes to, or `interrupted` when somebody asks the program to end.
+async fn until_interrupted(work: impl Future<Output = Result<Outcome>>, interrupted: Outcome) -> Result<Outcome> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         outcome = work => outcome,
-        _ = terminate.recv() => Ok(Outcome::Good),
-        _ = hang_up.recv() => Ok(Outcome::Good),
+        _ = terminate.recv() => Ok(interrupted),
+        _ = hang_up.recv() => Ok(interrupted),
         _ = interrupt.recv() => {
             say::line("\nstopping");
-            Ok(Outcome::Good)
+            Ok(interrupted)
         }
     }
 }

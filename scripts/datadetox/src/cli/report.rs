@@ -52,10 +52,8 @@ impl Report<'_> {
 
     fn failures(&self) -> Vec<Failure> {
         // What halt was given is the one place where the failures of every phase stand.
-        let halt = self.view.visits.iter().rfind(|visit| visit.state == "Halt");
-        let cause = halt.and_then(|halt| halt.failure.as_ref()).map(|(_, cause)| cause.clone());
-        let request: Option<HaltRequest> = cause.as_deref().and_then(|cause| serde_json::from_str(cause).ok());
-        match request {
+        let halt = self.visit("Halt").map(|halt| halt.request.clone()).unwrap_or_default();
+        match serde_json::from_value::<HaltRequest>(halt).ok() {
             Some(request) => request.failures,
             None => {
                 let text = |text: &Option<String>| text.clone().unwrap_or_default();

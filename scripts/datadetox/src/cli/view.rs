@@ -21,6 +21,8 @@ pub(super) struct Visit {
     /// Error and cause of the last failed try.
     pub(super) failure: Option<(String, String)>,
     pub(super) status: Status,
+    /// What its task was given the last time.
+    pub(super) request: Value,
     /// What its task answered, the service's wrapping taken off.
     pub(super) result: Value,
 }
@@ -58,6 +60,7 @@ impl View {
                     tries: 0,
                     failure: None,
                     status: Status::Running,
+                    request: Value::Null,
                     result: Value::Null,
                 });
                 owner.insert(event.id, view.visits.len() - 1);
@@ -121,6 +124,9 @@ impl Visit {
                 self.tries += 1;
                 self.status = Status::Running;
                 self.left = None;
+                let parameters = event.task_scheduled_event_details().map(|details| details.parameters());
+                let parameters: Value = parameters.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                self.request = parameters.get("Payload").cloned().unwrap_or(parameters);
             }
             Kind::TaskSucceeded => {
                 self.status = Status::Done;

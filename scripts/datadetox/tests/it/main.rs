@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod changes;
+mod command_line;
 mod crashes;
 mod failures;
 mod first_load;

@@ -1,5 +1,7 @@
 //! Postgres as the oracle: the source copied beside the warehouse, and every column of every table compared there.
 
+use std::path::Path;
+
 use futures_util::TryStreamExt as _;
 
 use crate::world::{World, ask, execute};
@@ -49,6 +51,15 @@ impl World {
         for (fact, surrogate, key) in FACTS {
             let newest = format!("SELECT DISTINCT ON ({key}) * FROM {fact} ORDER BY {key}, {surrogate} DESC");
             self.assert_equal(fact, &newest).await;
+        }
+    }
+
+    /// Writes one CSV file a source table, as `COPY` does.
+    pub(crate) async fn dump_source(&mut self, folder: &Path) {
+        for table in SOURCES {
+            let rows = self.source.copy_out_raw(&format!("COPY {table} TO STDOUT (FORMAT csv, HEADER)")).await;
+            let rows: Vec<_> = rows.expect("it can be read").try_collect().await.expect("the source answers");
+            std::fs::write(folder.join(format!("{table}.csv")), rows.concat()).expect("a temporary file");
         }
     }
 

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use statemachine::{Event, Status};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 /// Orders of the sample: enough for every route, little enough for many tests.
 const ORDERS: u64 = 300;
@@ -48,22 +49,14 @@ impl World {
 
     /// The same without sample data.
     pub(crate) async fn empty(edit: impl FnOnce(String) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
-        let text = std::fs::read_to_string(shipped).expect("the repository holds pipeline.toml");
-        std::fs::write(folder.path().join("pipeline.toml"), edit(text)).expect("a temporary file");
-        // The server's account has to reach its data, and temporary folders are closed to others.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).expect("its own folder");
-        Self::open(folder, None).await
+        Self::open(folder_with_catalog(edit), None).await
     }
 
     async fn open(folder: TempDir, own_source: Option<String>) -> Self {
-        let programs = build_when_run_by_cargo().await.expect("the functions build");
         let config = Config {
             home: folder.path().join("home"),
             catalog: folder.path().join("pipeline.toml"),
-            programs,
+            programs: programs().await,
             source: own_source,
             warehouse: None,
         };
@@ -283,6 +276,25 @@ impl Run {
             .map(|(name, counts)| (name, [counts[0], counts[1]]))
             .collect()
     }
+}
+
+/// A temporary folder that holds an edited copy of the shipped catalogue.
+pub(crate) fn folder_with_catalog(edit: impl FnOnce(String) -> String) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
+    let text = std::fs::read_to_string(shipped).expect("the repository holds pipeline.toml");
+    std::fs::write(folder.path().join("pipeline.toml"), edit(text)).expect("a temporary file");
+    // The server's account has to reach its data, and temporary folders are closed to others.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).expect("its own folder");
+    folder
+}
+
+/// The functions' programs, built once for all tests.
+pub(crate) async fn programs() -> PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    let build = async || build_when_run_by_cargo().await.expect("the functions build");
+    BUILT.get_or_init(build).await.clone()
 }
 
 pub(crate) async fn execute(connection: &mut PgConnection, sql: &str) {

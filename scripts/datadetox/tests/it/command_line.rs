@@ -1,0 +1,370 @@
+//! The program as people and scripts call it: what it prints where, and how it exits.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+use sqlx::ConnectOptions as _;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::crashes::functions;
+use crate::world::{World, execute, folder_with_catalog, programs};
+
+/// A folder in which the program is called.
+struct Shell {
+    folder: TempDir,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+struct Called {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Called {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Shell {
+    async fn new(edit: impl FnOnce(String) -> String) -> Self {
+        programs().await;
+        Self { folder: folder_with_catalog(edit) }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_datadetox"));
+        // Started by hand: the functions are built.
+        command.args(words).current_dir(self.folder.path()).env_remove("CARGO").stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    async fn call(&self, words: &[&str]) -> Called {
+        Self::finish(self.command(words)).await
+    }
+
+    async fn finish(mut command: Command) -> Called {
+        let output = command.output().await.expect("the program starts");
+        let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+        Called { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Starts the program without a command, and waits until its warehouse is loaded and its schedule runs.
+    async fn serve(&self, words: &[&str]) -> Serving {
+        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let mut serving = Serving { child, lines };
+        serving.until("running every").await;
+        serving
+    }
+
+    /// What the running stack says of itself.
+    fn stack(&self) -> Value {
+        let text = std::fs::read(self.folder.path().join(".datadetox/stack.json")).expect("a stack runs");
+        serde_json::from_slice(&text).expect("it is JSON")
+    }
+}
+
+/// A running stack.
+struct Serving {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl Serving {
+    async fn until(&mut self, words: &str) {
+        let read = async {
+            let mut seen = String::new();
+            loop {
+                match self.lines.next_line().await.expect("it prints text") {
+                    Some(line) if line.contains(words) => return,
+                    Some(line) => seen += &format!("{line}\n"),
+                    None => panic!("it ended before it said {words:?}:\n{seen}"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), read).await.expect("it says so in time");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).expect("it runs");
+        kill_process(pid, signal).expect("it can be signalled");
+    }
+
+    async fn ended(&mut self) -> Option<i32> {
+        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await.expect("it ends in time");
+        status.expect("it can be waited for").code()
+    }
+}
+
+/// The process id of a folder's Postgres.
+fn postgres_pid(shell: &Shell) -> Pid {
+    let text = std::fs::read_to_string(shell.folder.path().join(".datadetox/postgres/postmaster.pid"));
+    let text = text.expect("Postgres runs in the home");
+    let first = text.lines().next().and_then(|line| line.trim().parse().ok());
+    first.and_then(Pid::from_raw).expect("a process id")
+}
+
+async fn until_gone(is_gone: impl Fn() -> bool) {
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    let gone = async {
+        while !is_gone() {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("no process stays behind");
+}
+
+#[tokio::test]
+async fn run_loads_once_says_what_it_did_and_the_next_is_up_to_date() {
+    let shell = Shell::new(|text| text).await;
+    let first = shell.call(&["run", "--orders", "120"]).await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    let row = first.out.lines().find(|line| line.trim_start().starts_with("fact_payment")).expect("a row a target");
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["fact_payment", "120", "0", "0", "0", "0"]);
+    let row = first.out.lines().find(|line| line.trim_start().starts_with("staff")).expect("a row a table");
+    assert!(row.contains("first read") && row.contains("20"), "{row}");
+    assert!(first.out.contains("the warehouse shows the source as it was"), "{}", first.out);
+    // News go to stderr, without colours where that is no terminal.
+    assert!(first.err.contains("✓ Extract payment") && !first.err.contains('\u{1b}'), "{}", first.err);
+    let second = shell.call(&["run"]).await;
+    assert_eq!((second.code, second.out.as_str()), (Some(0), "up to date\n"), "{second:?}");
+    let third = shell.call(&["run", "--full", "--json"]).await;
+    let json = third.json();
+    assert_eq!(
+        (json["status"].as_str(), json["targets"]["fact_payment"]["unchanged"].as_u64()),
+        (Some("SUCCEEDED"), Some(120))
+    );
+    assert_eq!(json["tables"].as_array().map(Vec::len), Some(11));
+}
+
+#[tokio::test]
+async fn a_catalogue_with_five_mistakes_starts_nothing_and_tells_all_five() {
+    let edits = [
+        ("schedule =", "schedul ="),
+        ("currency_code = \"varchar(3)\"", "currency_code = \"varchr(3)\""),
+        ("from = \"staff\"", "from = \"saff\""),
+        ("unit_price = \"unit_price\"", "unit_price = \"unit_prize\""),
+        ("references = \"dim_design\"", "references = \"dim_desing\""),
+    ];
+    let edit = |text: String| edits.iter().fold(text, |text, (old, new)| text.replacen(old, new, 1));
+    let shell = Shell::new(edit).await;
+    for words in [&["check"][..], &["run"], &[], &["seed"], &["synth"]] {
+        let called = shell.call(words).await;
+        assert_eq!(called.code, Some(1), "{called:?}");
+        let told = format!("{}{}", called.out, called.err);
+        for hint in ["schedule", "varchar", "staff", "unit_price", "dim_design"] {
+            assert!(told.contains(&format!("did you mean \"{hint}\"")), "{words:?}: {told}");
+        }
+        assert!(told.contains("pipeline.toml:6:1: unknown key \"schedul\""), "{told}");
+        assert!(!shell.folder.path().join(".datadetox").exists(), "{words:?} made a home");
+    }
+    let json = shell.call(&["check", "--json"]).await;
+    assert_eq!((json.code, json.json()["mistakes"].as_array().map(Vec::len)), (Some(1), Some(5)));
+}
+
+#[tokio::test]
+async fn a_running_stack_is_operated_from_other_terminals_and_ends_on_interrupt() {
+    let shell = Shell::new(|text| text).await;
+    let mut serving = shell.serve(&["--orders", "60"]).await;
+    let endpoint = shell.stack()["endpoint"].as_str().expect("an endpoint").to_owned();
+    let postgres = postgres_pid(&shell);
+
+    let taken = shell.call(&["--home", ".datadetox"]).await;
+    assert!(taken.code == Some(1) && taken.err.contains("a stack already runs in"), "{taken:?}");
+    let again = shell.call(&["start"]).await;
+    assert_eq!((again.code, again.out.as_str()), (Some(0), "up to date\n"), "{again:?}");
+    assert_eq!(shell.call(&["run"]).await.out, "up to date\n");
+    let detached = shell.call(&["start", "--full", "--detach"]).await;
+    assert!(detached.out.starts_with("arn:aws:states:"), "{detached:?}");
+    let arn = detached.out.trim().to_owned();
+    let name = arn.rsplit(':').next().expect("a name");
+    shell.call(&["stop", name, "--cause", "not wanted"]).await;
+    let runs = shell.call(&["runs", "--limit", "2"]).await;
+    assert_eq!(runs.out.lines().count(), 3, "{runs:?}");
+    let listed = shell.call(&["runs", "--json"]).await;
+    let listed: Vec<Value> = listed.out.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    assert_eq!((listed.len(), listed[0]["arn"].as_str()), (4, Some(arn.as_str())));
+    let oldest = listed[3]["name"].as_str().expect("a name");
+    let shown = shell.call(&["show", oldest]).await;
+    assert!(shown.out.contains("SUCCEEDED") && shown.out.contains("✓ Transform dim_date"), "{shown:?}");
+    let none = shell.call(&["show", "none"]).await;
+    assert!(none.code == Some(1) && none.err.contains("ExecutionDoesNotExist"), "{none:?}");
+    let traded = shell.call(&["trade", "--every", "1ms", "--times", "3"]).await;
+    assert_eq!((traded.code, traded.out.lines().count()), (Some(0), 3), "{traded:?}");
+    let after = shell.call(&["start", "--json"]).await;
+    assert_eq!(after.json()["load"], "loaded", "{after:?}");
+    let full = shell.call(&["seed"]).await;
+    assert!(full.code == Some(1) && full.err.contains("holds totesys already"), "{full:?}");
+
+    serving.signal(Signal::INT);
+    assert_eq!(serving.ended().await, Some(0));
+    until_gone(|| functions(&endpoint, "").is_empty() && test_kill_process(postgres).is_err()).await;
+    let gone = shell.call(&["runs"]).await;
+    assert!(gone.code == Some(1) && gone.err.contains("no stack runs in .datadetox"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_failed_run_exits_with_one_names_the_cause_and_is_redriven() {
+    let shell = Shell::new(|text| text).await;
+    let mut serving = shell.serve(&["--orders", "60"]).await;
+    let application = |sql: &'static str| {
+        let mut command = Command::new("psql");
+        command.env("PGSERVICEFILE", shell.folder.path().join(".datadetox/pg_service.conf"));
+        command.args(["service=source", "-v", "ON_ERROR_STOP=1", "-qc", sql]);
+        command
+    };
+    let revoke = "REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'";
+    assert!(application(revoke).status().await.expect("psql").success());
+    let failed = shell.call(&["start"]).await;
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.out.starts_with("FAILED "), "{}", failed.out);
+    assert!(failed.out.contains("staff: Source.AccessDenied: extract staff"), "{}", failed.out);
+    serving.until("alert: totesys: Extract failed").await;
+    let name = failed.out.lines().next().and_then(|line| line.strip_prefix("FAILED ")).expect("its name").to_owned();
+    let unrepaired = shell.call(&["redrive", &name, "--json"]).await;
+    assert_eq!((unrepaired.code, unrepaired.json()["failures"][0]["subject"].as_str()), (Some(1), Some("staff")));
+    assert!(application("GRANT SELECT ON staff TO reader").status().await.expect("psql").success());
+    let redriven = shell.call(&["redrive", &name]).await;
+    assert_eq!(redriven.code, Some(0), "{redriven:?}");
+    let row = redriven.out.lines().find(|line| line.trim_start().starts_with("dim_staff")).expect("a row");
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["dim_staff", "0", "20", "0", "0", "0"]);
+    let shown = shell.call(&["show", &name]).await;
+    assert!(shown.out.contains("redriven 2×"), "{}", shown.out);
+    let again = shell.call(&["redrive", &name]).await;
+    assert!(again.code == Some(1) && again.err.contains("ExecutionNotRedrivable"), "{again:?}");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_stack_that_is_killed_leaves_no_process_and_its_run_goes_on_with_the_next_start() {
+    let shell = Shell::new(|text| text).await;
+    let mut serving = shell.serve(&["--orders", "60"]).await;
+    let endpoint = shell.stack()["endpoint"].as_str().expect("an endpoint").to_owned();
+    let postgres = postgres_pid(&shell);
+    let detached = shell.call(&["start", "--full", "--detach"]).await;
+    let name = detached.out.trim().rsplit(':').next().expect("a name").to_owned();
+    serving.signal(Signal::KILL);
+    serving.ended().await;
+    until_gone(|| functions(&endpoint, "").is_empty() && test_kill_process(postgres).is_err()).await;
+    let mut again = shell.serve(&[]).await;
+    // It may have waited for the older run, which retries what was lost; then it ends well by itself.
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
+    let ended = async {
+        loop {
+            looks.tick().await;
+            let shown = shell.call(&["show", &name, "--json"]).await;
+            let status = shown.json()["status"].as_str().unwrap_or_default().to_owned();
+            if status != "RUNNING" {
+                return status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(Duration::from_secs(120), ended).await.expect("it ends");
+    assert_eq!(status, "SUCCEEDED");
+    again.signal(Signal::INT);
+    assert_eq!(again.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn seed_takes_a_dump_and_refuses_one_that_does_not_fit() {
+    let mut world = World::new().await;
+    world.load().await;
+    let shell = Shell::new(|text| text).await;
+    let dump = shell.folder.path().join("dump");
+    std::fs::create_dir(&dump).expect("a folder");
+    world.dump_source(&dump).await;
+    let seeded = shell.call(&["seed", "--from", "dump"]).await;
+    assert_eq!(seeded.code, Some(0), "{seeded:?}");
+    assert!(seeded.out.contains("payment") && seeded.out.contains("300"), "{}", seeded.out);
+    let run = shell.call(&["run", "--json"]).await;
+    assert_eq!(run.json()["targets"]["fact_payment"]["added"], 300);
+
+    let other = Shell::new(|text| text).await;
+    std::fs::rename(&dump, other.folder.path().join("dump")).expect("it moves");
+    let staff = other.folder.path().join("dump/staff.csv");
+    let text = std::fs::read_to_string(&staff).expect("it is there");
+    std::fs::write(&staff, text.lines().take(3).collect::<Vec<_>>().join("\n") + "\n").expect("it can be cut");
+    let refused = other.call(&["seed", "--from", "dump"]).await;
+    assert!(refused.code == Some(1) && refused.err.contains("the rows do not fit the keys of totesys"), "{refused:?}");
+    std::fs::remove_file(&staff).expect("it goes");
+    let missing = other.call(&["seed", "--from", "dump"]).await;
+    assert!(missing.code == Some(1) && missing.err.contains("staff.csv.gz"), "{missing:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the_environment() {
+    let mut world = World::new().await;
+    let postgres = world.stack.postgres.as_ref().expect("a private Postgres");
+    let url = |role: &str, database: &str| {
+        format!("postgres://{role}@127.0.0.1:{}/{database}?sslmode=disable", postgres.port())
+    };
+    let options = postgres.superuser_options("postgres");
+    let mut server = options.connect().await.expect("the server answers");
+    // One password for both roles, as PGPASSWORD has one.
+    execute(&mut server, "ALTER ROLE reader PASSWORD 'p w/?#'; ALTER ROLE loader PASSWORD 'p w/?#'").await;
+    let (source, warehouse) = (url("reader", "totesys"), url("loader", "warehouse"));
+    let shell = Shell::new(|text| text).await;
+    let call = async |words: &[&str]| {
+        let mut command = shell.command(words);
+        command.env("PGPASSWORD", "p w/?#").args(["--source", &source, "--warehouse", &warehouse]);
+        Shell::finish(command).await
+    };
+    let right = call(&["check"]).await;
+    assert_eq!(right.code, Some(0), "{right:?}");
+    assert!(right.out.contains("is right: 11 source tables, 8 dimensions, 3 facts"), "{}", right.out);
+    let run = call(&["run", "--json"]).await;
+    assert_eq!(run.json()["targets"]["fact_payment"]["added"], 300, "{run:?}");
+    assert!(!shell.folder.path().join(".datadetox/postgres").exists(), "it needs no Postgres of its own");
+    world.assert_same_as_source().await;
+
+    world.application("ALTER TABLE sales_order RENAME units_sold TO units").await;
+    world.warehouse_does("ALTER TABLE dim_design ALTER design_id TYPE bigint").await;
+    let wrong = call(&["check"]).await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(wrong.out.contains("sales_order.units_sold no longer exists"), "{}", wrong.out);
+    assert!(wrong.out.contains("dim_design.design_id is bigint where the catalogue says integer"), "{}", wrong.out);
+    let mut denied = shell.command(&["check", "--source", &source]);
+    let denied = Shell::finish(std::mem::replace(denied.env("PGPASSWORD", "another"), Command::new("true"))).await;
+    assert!(denied.code == Some(1) && denied.err.contains("cannot connect to the source"), "{denied:?}");
+    let nonsense = shell.call(&["check", "--source", "postgres://me:hunter2@[host/db"]).await;
+    assert!(nonsense.code == Some(1) && !nonsense.err.contains("hunter2"), "{nonsense:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn synth_writes_the_definition_and_check_finds_a_stale_one() {
+    let shell = Shell::new(|text| text).await;
+    let stale = shell.call(&["synth", "--check", "--definition", "etl.json"]).await;
+    assert!(stale.code == Some(1) && stale.err.contains("etl.json is stale; run: datadetox synth"), "{stale:?}");
+    assert_eq!(shell.call(&["synth", "--definition", "etl.json"]).await.code, Some(0));
+    assert_eq!(shell.call(&["synth", "--check", "--definition", "etl.json"]).await.code, Some(0));
+    let written = std::fs::read(shell.folder.path().join("etl.json")).expect("it is written");
+    let committed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../statemachine/etl.asl.json"));
+    assert!(written == committed.expect("it is committed"));
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_exits_with_two_and_aws_without_credentials_says_so() {
+    let shell = Shell::new(|text| text).await;
+    assert_eq!(shell.call(&["runn"]).await.code, Some(2));
+    assert_eq!(shell.call(&["runs", "--region", "eu-west-2"]).await.code, Some(2), "--region needs --aws");
+    let mut command = shell.command(&["runs", "--aws", "--region", "eu-west-2"]);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", shell.folder.path());
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONFIG_FILE"] {
+        command.env_remove(name);
+    }
+    // Nothing outside of this machine is asked.
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let called = Shell::finish(command).await;
+    assert_eq!(called.code, Some(1), "{called:?}");
+    assert!(called.err.contains("cannot speak to Step Functions") && called.err.contains("credentials"), "{called:?}");
+}
