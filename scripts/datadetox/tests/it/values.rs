@@ -31,11 +31,15 @@ const COLUMNS: [(&str, &str); 16] = [
     ("A \"quoted\" näme", "text"),
 ];
 
-/// The same in the source: 16 columns of 200 rows, edges and nulls among them, made by Postgres.
-const ROWS: &str = r#"
+/// The table in the source.
+const TABLE: &str = r#"
     CREATE TABLE thing (id integer PRIMARY KEY, a_small smallint, a_big bigint, a_money numeric(10,2), a_wide numeric(38,10),
                         a_real real, a_double double precision, a_bool boolean, a_text text, a_date date, a_time time,
                         a_stamp timestamp, a_zoned timestamptz, a_uuid uuid, a_json jsonb, "A ""quoted"" näme" text);
+"#;
+
+/// Its 195 rows, edges and nulls among them, made by Postgres.
+const ROWS: &str = r#"
     SELECT setseed(0.5);
     INSERT INTO thing
     SELECT i, (random() * 65535 - 32768)::int::smallint, ((random() - 0.5) * 1.8e19)::numeric::bigint,
@@ -64,7 +68,8 @@ const VALUES: &str = r#"SELECT md5(string_agg(concat_ws('|', id, a_small, a_big,
     coalesce('=' || a_text, '-'), a_date, a_time, a_stamp, a_zoned AT TIME ZONE 'UTC', a_uuid, coalesce(a_json::text, '-'),
     coalesce('=' || "A ""quoted"" näme", '-')), E'\n' ORDER BY id)) FROM "#;
 
-async fn world_of_types(extra: &str) -> World {
+/// A stack whose source holds an empty table of all types.
+pub(crate) async fn world_of_types(extra: &str) -> World {
     let declared = |(name, kind): &(&str, &str)| {
         let null = if *name == "id" { "" } else { " null" };
         format!("'{name}' = '{kind}{null}'")
@@ -73,7 +78,9 @@ async fn world_of_types(extra: &str) -> World {
     let target: Vec<String> = COLUMNS.iter().map(|(name, _)| format!("'{name}' = '{name}'")).collect();
     let source = format!("{extra}\n[source.tables.thing.columns]\n{}", source.join("\n"));
     let target = format!("[facts.fact_thing.columns]\n{}", target.join("\n"));
-    World::empty(|_| catalogue(&source, &target)).await
+    let mut world = World::empty(|_| catalogue(&source, &target)).await;
+    world.application(TABLE).await;
+    world
 }
 
 #[tokio::test]
