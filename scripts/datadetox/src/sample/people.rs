@@ -38,7 +38,7 @@ const COUNTRIES: [&str; 8] = [
 const STREETS: [&str; 6] =
     ["Herzog Via", "Alexie Cliffs", "Sincere Fort", "Mill Lane", "Rue de l'Hôpital", "Station Rd"];
 const MATERIALS: [&str; 8] = ["Wooden", "Bronze", "Cotton", "Granite", "Soft", "Steel", "Plastic", "Rubber"];
-const FOLDERS: [&str; 6] = ["/usr", "/private", "/lost+found", "/opt/include", "/home/user/dir", "/srv"];
+const FOLDERS: [&str; 6] = ["/usr", "/private", "/lost+found", "/opt/include", "/var/cache/dir", "/srv"];
 
 /// The day on which the real database begins.
 pub(super) fn beginning() -> NaiveDateTime {

@@ -71,7 +71,9 @@ async fn every_type_is_the_right_one() {
     let check = async |reader: &str, expected: Expect| {
         expected.assert_eq(&types(&read(&world, reader, "types", "fact_thing", &run.name).await));
     };
-    check("pyarrow", expect![[r#"
+    check(
+        "pyarrow",
+        expect![[r#"
         A "quoted" näme: string
         _xmin: int64
         a_big: int64
@@ -89,8 +91,12 @@ async fn every_type_is_the_right_one() {
         a_wide: decimal128(38, 10)
         a_zoned: timestamp[us, tz=UTC]
         id: int32
-    "#]]).await;
-    check("duckdb", expect![[r#"
+    "#]],
+    )
+    .await;
+    check(
+        "duckdb",
+        expect![[r#"
         A "quoted" näme: VARCHAR
         _xmin: BIGINT
         a_big: BIGINT
@@ -108,6 +114,8 @@ async fn every_type_is_the_right_one() {
         a_wide: DECIMAL(38,10)
         a_zoned: TIMESTAMP WITH TIME ZONE
         id: INTEGER
-    "#]]).await;
+    "#]],
+    )
+    .await;
     world.stop().await;
 }

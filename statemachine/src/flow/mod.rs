@@ -5,15 +5,19 @@
 //! display and every tool read it. A rule that looks odd here (a Parallel's exit follows its last branch and not its own
 //! success; a redriven task is scheduled from its old Entered event) is such a recording.
 
+mod data;
+mod failure;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::asl::{Kind, Machine, Next, Resource, State, WaitFor};
-use crate::execution::{Order, Signal, Token, iso};
+use self::data::later;
+use self::failure::{Failure, matches, retrier};
+use crate::asl::{Kind, Machine, Next, Resource, State};
+use crate::execution::{Order, Signal, Token};
 use crate::history::{self, Event};
-use crate::path::Path;
 
 /// What Step Functions allows an input, output or result to have, in bytes.
 const MAX_DATA: usize = 262_144;
@@ -89,12 +93,6 @@ pub(crate) struct Flow {
     retries: Vec<u64>,
     branches: Vec<Flow>,
     at: At,
-}
-
-/// A failure that Retry and Catch may handle.
-struct Failure {
-    error: Option<String>,
-    cause: Option<String>,
 }
 
 /// A failure that nothing handles: the cause of `States.Runtime`.
@@ -478,86 +476,9 @@ impl Flow {
         let kind = format!("{}StateExited", state.kind.name());
         self.last = runtime.record(self.last, kind, history::exited(&self.state, output));
     }
-
-    fn effective_input(&self, runtime: &Runtime<'_>, state: &State) -> Result<Value, Broken> {
-        self.at_path(runtime, state.input_path.as_ref(), &self.input)
-    }
-
-    fn output(&self, runtime: &Runtime<'_>, state: &State, value: Value) -> Result<Value, Broken> {
-        match &state.output_path {
-            None => Ok(value),
-            path => self.at_path(runtime, path.as_ref(), &value),
-        }
-    }
-
-    fn at_path(&self, runtime: &Runtime<'_>, path: Option<&Path>, value: &Value) -> Result<Value, Broken> {
-        let Some(path) = path else { return Ok(value.clone()) };
-        path.find(value, &self.context(runtime)).ok_or_else(|| Broken(path.missing(value)))
-    }
-
-    fn parameters(&self, runtime: &Runtime<'_>, state: &State, input: &Value) -> Result<Value, Broken> {
-        match &state.parameters {
-            Some(template) => template.render(input, &self.context(runtime)).map_err(|missing| Broken(missing.0)),
-            None => Ok(input.clone()),
-        }
-    }
-
-    fn context(&self, runtime: &Runtime<'_>) -> Value {
-        let mut state = json!({ "Name": self.state, "EnteredTime": iso(self.entered_at) });
-        if self.machine.states.get(&self.state).is_some_and(|state| matches!(state.kind, Kind::Task { .. })) {
-            state["RetryCount"] = json!(self.retries.iter().sum::<u64>());
-        }
-        json!({ "Execution": runtime.execution, "StateMachine": runtime.machine, "State": state })
-    }
-
-    fn wait_until(&self, runtime: &Runtime<'_>, wait: &WaitFor, input: &Value) -> Result<DateTime<Utc>, Broken> {
-        let found = |path| self.at_path(runtime, Some(path), input);
-        // Chrono also takes a space for the T; Step Functions does not.
-        let instant = |text: &str| {
-            let parsed = DateTime::parse_from_rfc3339(text).ok().filter(|_| text.contains('T'));
-            parsed.map(|at| at.to_utc())
-        };
-        match wait {
-            WaitFor::Seconds(seconds) => Ok(later(runtime.now, *seconds)),
-            WaitFor::SecondsPath(path) => {
-                let seconds = found(path)?;
-                let place = format!("{} == {seconds}", path.text());
-                match seconds.as_i64() {
-                    None => Err(Broken(format!("The SecondsPath parameter cannot be parsed as a long value: {place}"))),
-                    Some(seconds) => u64::try_from(seconds)
-                        .map(|seconds| later(runtime.now, seconds))
-                        .map_err(|_| Broken(format!("The SecondsPath parameter references a negative value: {place}"))),
-                }
-            }
-            WaitFor::Timestamp(at) => Ok(*at),
-            WaitFor::TimestampPath(path) => {
-                let value = found(path)?;
-                let text = value.as_str().unwrap_or_default();
-                instant(text).ok_or_else(|| {
-                    let what = "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string";
-                    Broken(format!("{what}: {} == {text}", path.text()))
-                })
-            }
-        }
-    }
 }
 
 const NO_PLACE: &str = "Unable to apply ReferencePath: the path leads through something that is no object.";
-
-/// The first retrier that matches and has tries left.
-fn retrier(state: &State, used: &[u64], failure: &Failure) -> Option<usize> {
-    let index = state.retry.iter().position(|retrier| matches(&retrier.errors, failure))?;
-    (used.get(index)? < &state.retry[index].max_attempts).then_some(index)
-}
-
-fn matches(names: &[String], failure: &Failure) -> bool {
-    let error = failure.error.as_deref().unwrap_or_default();
-    names.iter().any(|name| match name.as_str() {
-        "States.ALL" => true,
-        "States.TaskFailed" => error != "States.Timeout",
-        name => name == error,
-    })
-}
 
 fn integration(resource: Resource) -> Value {
     let (service, action) = resource.words();
@@ -566,9 +487,4 @@ fn integration(resource: Resource) -> Value {
 
 fn region(machine: &Value) -> &str {
     machine["Id"].as_str().and_then(|arn| arn.split(':').nth(3)).unwrap_or_default()
-}
-
-fn later(now: DateTime<Utc>, seconds: u64) -> DateTime<Utc> {
-    let delta = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
-    delta.and_then(|delta| now.checked_add_signed(delta)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
