@@ -83,9 +83,10 @@ impl Orders {
         self.left_today -= 1;
         let evening = 11 * 3_600_000_u64;
         let step = (evening / Self::per_day(self.count)).max(1);
-        self.clock += TimeDelta::milliseconds(i64::try_from(self.rng.u64(..=step)).unwrap_or_default());
-        // Writers run side by side: a later id may carry an earlier time.
-        let early = if self.rng.u8(..10) == 0 { self.rng.i64(1..=18) } else { 0 };
+        let pause = i64::try_from(self.rng.u64(..=step)).unwrap_or_default();
+        // Writers run side by side: some share a millisecond, and a later id may carry an earlier time.
+        let (pause, early) = if self.rng.u8(..10) == 0 { (pause % 4, self.rng.i64(0..=18)) } else { (pause, 0) };
+        self.clock += TimeDelta::milliseconds(pause);
         self.clock - TimeDelta::milliseconds(early)
     }
 }
