@@ -53,8 +53,7 @@ impl Orchestrator {
                 let home = common.home.display();
                 format!("no stack runs in {home}; start one with `datadetox`, or name AWS with --aws")
             })?;
-            // The local services ask who calls, not for proof of it: they listen on loopback alone.
-            let config = sdk_config(&running.endpoint, "local").await;
+            let config = sdk_config(&running.endpoint, &running.operator_secret).await;
             return Ok(Self { client: Client::new(&config), machine: running.state_machine, remote: false });
         }
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(host::http_client());

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::credentials::Credentials;
 use super::inbox::Inbox;
 use super::lake;
 use super::secrets::Secrets;
+use super::signature::{Unsigned, signer};
 use super::states_api::StatesApi;
 
 /// What Step Functions takes in one request.
@@ -22,6 +24,7 @@ const MAX_REQUEST: usize = 1 << 20;
 
 /// What answers behind the gateway.
 pub(crate) struct Services {
+    pub(crate) credentials: Credentials,
     pub(crate) lake: lake::Shared,
     pub(crate) states: StatesApi,
     pub(crate) secrets: Secrets,
@@ -36,6 +39,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// Somebody asks for what is not theirs.
+    pub(crate) fn denied(identity: &str, action: &str) -> Self {
+        Self::new("AccessDeniedException", format!("{identity} is not authorized to perform: {action}"))
+    }
+
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
     }
@@ -65,23 +73,26 @@ impl Bound {
 
 async fn route(State(services): State<Arc<Services>>, request: Request) -> Response {
     let headers = request.headers();
-    if let Some(target) = headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
-        let (target, identity) = (target.to_owned(), identity(headers));
-        return json_call(&services, &target, identity, request.into_body()).await;
-    }
-    let form = headers
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+    let is_form = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
-    if form {
-        return match to_bytes(request.into_body(), MAX_REQUEST).await {
-            Ok(body) => services.inbox.call(&body),
-            Err(error) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
+    if target.is_none() && !is_form {
+        let mut lake = (*services.lake).clone();
+        return match tower_call(&mut lake, request).await {
+            Ok(response) => response,
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
         };
     }
-    let mut lake = (*services.lake).clone();
-    match tower_call(&mut lake, request).await {
-        Ok(response) => response,
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    let (parts, body) = request.into_parts();
+    let body = match to_bytes(body, MAX_REQUEST).await {
+        Ok(body) => body,
+        Err(error) => return (StatusCode::PAYLOAD_TOO_LARGE, error.to_string()).into_response(),
+    };
+    let identity = signer(&services.credentials, &parts, &body);
+    match target {
+        Some(target) => json_call(&services, &target, identity, &body),
+        None => services.inbox.call(identity, &body),
     }
 }
 
@@ -94,35 +105,35 @@ async fn tower_call(lake: &mut s3s::service::S3Service, request: Request) -> Res
     }
 }
 
-/// The access key that signed a request.
-fn identity(headers: &HeaderMap) -> Option<String> {
-    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let credential = authorization.split_once("Credential=")?.1;
-    credential.split('/').next().map(str::to_owned)
-}
-
 /// The AWS JSON protocols 1.0 and 1.1: the operation in a header, members in the body.
-async fn json_call(services: &Services, target: &str, identity: Option<String>, body: Body) -> Response {
-    let answer = async {
-        let body = to_bytes(body, MAX_REQUEST)
-            .await
-            .map_err(|error| Refusal::new("ValidationException", error.to_string()))?;
+fn json_call(services: &Services, target: &str, identity: Result<String, Unsigned>, body: &Bytes) -> Response {
+    let answer = || {
+        let identity = identity.map_err(refuse)?;
         let input: Value =
-            serde_json::from_slice(&body).map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
-        let identity = identity.ok_or_else(|| Refusal {
-            status: StatusCode::FORBIDDEN,
-            code: "MissingAuthenticationTokenException",
-            message: "the request is not signed".to_owned(),
-        })?;
+            serde_json::from_slice(body).map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
         match target.split_once('.') {
-            Some(("AWSStepFunctions", operation)) => services.states.call(operation, &input),
+            Some(("AWSStepFunctions", operation)) => services.states.call(operation, &identity, &input),
             Some(("secretsmanager", operation)) => services.secrets.call(operation, &identity, &input),
             _ => Err(Refusal::new("UnknownOperationException", format!("{target} is not supported here"))),
         }
     };
-    let (status, body) = match answer.await {
+    let (status, body) = match answer() {
         Ok(body) => (StatusCode::OK, body),
         Err(refusal) => (refusal.status, json!({ "__type": refusal.code, "message": refusal.message })),
     };
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+}
+
+fn refuse(unsigned: Unsigned) -> Refusal {
+    let (code, message) = match unsigned {
+        Unsigned::Missing => ("MissingAuthenticationTokenException", "Missing Authentication Token"),
+        Unsigned::UnknownKey => {
+            ("UnrecognizedClientException", "The security token included in the request is invalid.")
+        }
+        Unsigned::Mismatch => (
+            "InvalidSignatureException",
+            "The request signature we calculated does not match the signature you provided.",
+        ),
+    };
+    Refusal { status: StatusCode::FORBIDDEN, code, message: message.to_owned() }
 }

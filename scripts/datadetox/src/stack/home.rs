@@ -25,12 +25,14 @@ pub struct Home {
 }
 
 /// What a running stack tells other processes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Running {
     /// Process id of the stack.
     pub pid: u32,
     /// Where its AWS services listen.
     pub endpoint: String,
+    /// With which its operator signs requests; the file is its owner's alone.
+    pub operator_secret: String,
     /// Name of the pipeline.
     pub pipeline: String,
     /// ARN of its state machine.
@@ -125,6 +127,7 @@ mod tests {
         let running = Running {
             pid: 1,
             endpoint: "e".into(),
+            operator_secret: "s".into(),
             pipeline: "p".into(),
             state_machine: "s".into(),
             postgres_port: None,

@@ -11,6 +11,8 @@ use percent_encoding::percent_decode;
 use tokio::sync::broadcast;
 
 use super::clock;
+use super::credentials::OPERATOR;
+use super::signature::Unsigned;
 
 /// What SNS takes.
 const MAX_MESSAGE: usize = 262_144;
@@ -46,7 +48,29 @@ impl Inbox {
     }
 
     /// The query protocol: a form in, XML out.
-    pub(crate) fn call(&self, body: &[u8]) -> Response {
+    pub(crate) fn call(&self, identity: Result<String, Unsigned>, body: &[u8]) -> Response {
+        match identity {
+            Ok(identity) if identity == OPERATOR => {}
+            Ok(identity) => {
+                let message = format!("{identity} is not authorized to perform: SNS:Publish");
+                return error(StatusCode::FORBIDDEN, "AuthorizationError", &message);
+            }
+            Err(Unsigned::Missing) => {
+                return error(
+                    StatusCode::FORBIDDEN,
+                    "MissingAuthenticationToken",
+                    "Request is missing Authentication Token",
+                );
+            }
+            Err(Unsigned::UnknownKey) => {
+                let message = "The security token included in the request is invalid.";
+                return error(StatusCode::FORBIDDEN, "InvalidClientTokenId", message);
+            }
+            Err(Unsigned::Mismatch) => {
+                let message = "The request signature we calculated does not match the signature you provided.";
+                return error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message);
+            }
+        }
         let members = form(body);
         let member = |name: &str| members.get(name).cloned().unwrap_or_default();
         if member("Action") != "Publish" {

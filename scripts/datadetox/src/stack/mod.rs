@@ -16,6 +16,7 @@ mod process;
 mod programs;
 mod schedule;
 mod secrets;
+mod signature;
 mod states_api;
 
 use std::collections::BTreeMap;
@@ -110,15 +111,18 @@ impl Stack {
         let machine = local_definition(&catalog, topic);
         let engine = Engine::open(&catalog, machine, home.join("executions"), services)?;
         let lake = Arc::new(lake::service(&home.join("lake"), &catalog, &credentials)?);
+        let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
         let gateway = bound.serve(Services {
+            credentials,
             lake,
-            states: states_api::StatesApi::new(Arc::clone(&engine)),
+            states: states_api::StatesApi::new(Arc::clone(&engine), &catalog),
             secrets: secrets::Secrets::new(&catalog, source, warehouse),
             inbox: Arc::clone(&inbox),
         });
         home.announce(&Running {
             pid: std::process::id(),
             endpoint: endpoint.clone(),
+            operator_secret,
             pipeline: catalog.pipeline.name.clone(),
             state_machine: engine.machine_arn.clone(),
             postgres_port: postgres.as_ref().map(Postgres::port),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use axum::http::StatusCode;
 use catalog::Catalog;
 use serde_json::{Value, json};
 
@@ -45,8 +44,7 @@ impl Secrets {
             return Err(Refusal::new("ResourceNotFoundException", "Secrets Manager can't find the specified secret."));
         };
         if !self.readers.get(id).is_some_and(|readers| readers.iter().any(|reader| reader == identity)) {
-            let message = format!("{identity} is not authorized to perform: secretsmanager:GetSecretValue on {id}");
-            return Err(Refusal { status: StatusCode::BAD_REQUEST, code: "AccessDeniedException", message });
+            return Err(Refusal::denied(identity, &format!("secretsmanager:GetSecretValue on {id}")));
         }
         let arn = format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{id}");
         Ok(json!({ "ARN": arn, "Name": id, "SecretString": value, "VersionStages": ["AWSCURRENT"] }))

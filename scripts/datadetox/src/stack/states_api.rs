@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use catalog::BatchName;
+use catalog::{BatchName, Catalog};
 use serde_json::{Value, json};
 use statemachine::{Execution, Signal, Status, timestamp};
 
 use super::clock;
-use super::credentials::password;
+use super::credentials::{OPERATOR, password};
 use super::engine::{Engine, Entry, NotStarted};
 use super::gateway::Refusal;
 
@@ -16,16 +16,24 @@ const MAX_INPUT: usize = 262_144;
 
 pub(crate) struct StatesApi {
     engine: Arc<Engine>,
+    /// The functions that may ask which executions run.
+    listers: Vec<String>,
 }
 
 type Answer = Result<Value, Refusal>;
 
 impl StatesApi {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub(crate) fn new(engine: Arc<Engine>, catalog: &Catalog) -> Self {
+        let listers = catalog.all_functions().filter(|function| catalog.access(*function).executions);
+        let listers = listers.map(|function| catalog.function_name(function)).collect();
+        Self { engine, listers }
     }
 
-    pub(crate) fn call(&self, operation: &str, input: &Value) -> Answer {
+    pub(crate) fn call(&self, operation: &str, identity: &str, input: &Value) -> Answer {
+        let may_list = operation == "ListExecutions" && self.listers.iter().any(|lister| lister == identity);
+        if identity != OPERATOR && !may_list {
+            return Err(Refusal::denied(identity, &format!("states:{operation}")));
+        }
         match operation {
             "StartExecution" => self.start(input),
             "StopExecution" => self.stop(input),

@@ -202,3 +202,51 @@ async fn lambda_refuses_what_it_does_not_know_and_names_what_a_function_cannot_r
     assert!(nonsense.cause.contains("cannot read the event"), "{}", nonsense.cause);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn every_service_asks_for_a_signature_and_gives_a_function_no_more_than_its_role_would() {
+    let mut world = World::new().await;
+    world.load().await;
+    let arn = world.stack.engine.machine_arn.clone();
+    let states = async |identity: &str, secret: &str| {
+        let credentials = aws_sdk_sfn::config::Credentials::new(identity, secret, None, None, "test");
+        let config = aws_sdk_sfn::config::Builder::from(world.stack.aws()).credentials_provider(credentials).build();
+        let client = aws_sdk_sfn::Client::from_conf(config);
+        let listed = client.list_executions().state_machine_arn(&arn).send().await;
+        let started = client.start_execution().state_machine_arn(&arn).name("forged").send().await;
+        let code = |code: Option<&str>| code.unwrap_or("none").to_owned();
+        let listed = listed.map_or_else(|error| code(error.code()), |_| "listed".to_owned());
+        let started = started.map_or_else(|error| code(error.code()), |_| "started".to_owned());
+        [listed, started]
+    };
+    let (plan, plan_secret) = credentials(&world, "totesys-plan");
+    let (staff, staff_secret) = credentials(&world, "totesys-extract-staff");
+    assert_eq!(states(&plan, &plan_secret).await, ["listed", "AccessDeniedException"]);
+    assert_eq!(states(&staff, &staff_secret).await, ["AccessDeniedException"; 2]);
+    assert_eq!(states(OPERATOR, "guessed").await, ["InvalidSignatureException"; 2]);
+    assert_eq!(states("nobody", "guessed").await, ["UnrecognizedClientException"; 2]);
+
+    let secret = async |identity: &str, secret: &str, id: &str| {
+        let credentials = aws_sdk_secretsmanager::config::Credentials::new(identity, secret, None, None, "test");
+        let config = aws_sdk_secretsmanager::config::Builder::from(world.stack.aws());
+        let client = aws_sdk_secretsmanager::Client::from_conf(config.credentials_provider(credentials).build());
+        let answer = client.get_secret_value().secret_id(id).send().await;
+        answer.map_or_else(|error| error.code().unwrap_or("none").to_owned(), |_| "given".to_owned())
+    };
+    assert_eq!(secret(&staff, &staff_secret, "totesys/source").await, "given");
+    assert_eq!(secret(&staff, &staff_secret, "totesys/warehouse").await, "AccessDeniedException");
+    assert_eq!(secret(&staff, &plan_secret, "totesys/source").await, "InvalidSignatureException");
+    assert_eq!(secret(&staff, &staff_secret, "another").await, "ResourceNotFoundException");
+
+    let publish = async |identity: &str, secret: &str| {
+        let credentials = aws_sdk_sns::config::Credentials::new(identity, secret, None, None, "test");
+        let config = aws_sdk_sns::config::Builder::from(world.stack.aws()).credentials_provider(credentials).build();
+        let topic = format!("arn:aws:sns:{REGION}:000000000000:totesys-alerts");
+        let answer = aws_sdk_sns::Client::from_conf(config).publish().topic_arn(topic).message("m").send().await;
+        answer.map_or_else(|error| error.code().unwrap_or("none").to_owned(), |_| "published".to_owned())
+    };
+    assert_eq!(publish(&plan, &plan_secret).await, "AuthorizationError");
+    assert_eq!(publish(OPERATOR, "guessed").await, "SignatureDoesNotMatch");
+    assert_eq!(publish("nobody", "guessed").await, "InvalidClientTokenId");
+    world.stop().await;
+}
