@@ -350,8 +350,12 @@ impl S3 for Folder {
     }
 
     async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
-        let bucket = |name: &String| s3s::dto::Bucket { name: Some(name.clone()), ..s3s::dto::Bucket::default() };
-        let buckets = vec![bucket(&self.names.ingestion), bucket(&self.names.processed)];
+        let bucket = |name: &String| -> S3Result<s3s::dto::Bucket> {
+            let metadata = fs::metadata(self.bucket(name)?).map_err(|error| failed(&error))?;
+            let made = metadata.created().ok().map(Timestamp::from).or_else(|| modified(&metadata));
+            Ok(s3s::dto::Bucket { name: Some(name.clone()), creation_date: made, ..s3s::dto::Bucket::default() })
+        };
+        let buckets = vec![bucket(&self.names.ingestion)?, bucket(&self.names.processed)?];
         Ok(S3Response::new(ListBucketsOutput { buckets: Some(buckets), ..ListBucketsOutput::default() }))
     }
 

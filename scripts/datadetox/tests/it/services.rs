@@ -104,6 +104,10 @@ async fn listings_are_whole_and_in_order_over_many_pages() {
     let top = operator.list_objects_v2().bucket(BUCKET).prefix("staff/").delimiter("/").send().await.expect("a list");
     let folders: Vec<&str> = top.common_prefixes().iter().filter_map(|prefix| prefix.prefix()).collect();
     assert_eq!(folders, [format!("staff/{}/", first.name).as_str(), "staff/list/"]);
+    let buckets = operator.list_buckets().send().await.expect("a list");
+    let names: Vec<_> =
+        buckets.buckets().iter().filter_map(|bucket| bucket.name().zip(bucket.creation_date())).collect();
+    assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["totesys-ingestion", "totesys-processed"]);
     let middle = operator.get_object().bucket(BUCKET).key(&listed[0]).range("bytes=0-0").send().await.expect("a range");
     assert_eq!(middle.content_range(), Some("bytes 0-0/1"));
     let head = operator.head_object().bucket(BUCKET).key("staff/none").send().await;
