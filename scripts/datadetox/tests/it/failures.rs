@@ -205,15 +205,38 @@ async fn a_warehouse_made_anew_is_filled_again() {
 }
 
 #[tokio::test]
-async fn a_function_that_outgrows_its_time_or_memory_is_ended_and_told() {
-    let slow = "key = \"design_id\"\ncapture = \"changes\"\ntimeout_seconds = 2";
-    let edit = |text: String| text.replace("key = \"design_id\"\ncapture = \"changes\"", slow);
+async fn a_function_that_takes_too_long_is_ended_and_told() {
+    let sized = "key = \"design_id\"\ncapture = \"changes\"\ntimeout_seconds = 1";
+    let edit = |text: String| text.replace("key = \"design_id\"\ncapture = \"changes\"", sized);
     let mut world = World::with_catalog(edit).await;
-    let mut holder = world.hold("LOCK TABLE design").await;
+    let holder = world.hold("LOCK TABLE design").await;
     let run = world.run().await;
     assert_eq!(run.failure.0, "ExtractFailed");
-    assert!(run.failure.1.contains("design: "), "{}", run.failure.1);
-    execute(&mut holder, "ROLLBACK").await;
+    assert!(run.failure.1.contains("design: Sandbox.Timedout: "), "{}", run.failure.1);
+    assert!(run.failure.1.contains("Task timed out after 1.00 seconds"), "{}", run.failure.1);
+    drop(holder);
+    // With more time the next run, and with it the schedule, heals.
+    let catalog = world.path("pipeline.toml");
+    let text = std::fs::read_to_string(&catalog).expect("it is there");
+    std::fs::write(&catalog, text.replace("\ntimeout_seconds = 1\n", "\n")).expect("it can be written");
+    world = world.restart(None).await;
+    world.load().await;
+    world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_that_holds_too_much_memory_is_ended_and_told() {
+    let sized = "key = \"department_id\"\ncapture = \"snapshot\"\nmemory_mb = 128";
+    let edit = |text: String| text.replace("key = \"department_id\"\ncapture = \"snapshot\"", sized);
+    let mut world = World::with_catalog(edit).await;
+    // One value larger than all of the function's memory.
+    world.application("UPDATE department SET location = repeat('x', 150000000) WHERE department_id = 1").await;
+    let run = world.run().await;
+    assert_eq!(run.failure.0, "ExtractFailed");
+    assert!(run.failure.1.contains("department: Runtime.ExitError: "), "{}", run.failure.1);
+    assert!(run.failure.1.contains("MB of 128 MB"), "{}", run.failure.1);
+    world.application("UPDATE department SET location = 'Leeds' WHERE department_id = 1").await;
     world.load().await;
     world.assert_same_as_source().await;
     world.stop().await;
