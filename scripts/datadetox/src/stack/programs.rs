@@ -39,6 +39,9 @@ pub async fn build_when_run_by_cargo() -> Result<PathBuf> {
             build.env_remove(name);
         }
     }
+    if !PACKAGES.iter().all(|program| folder.join(program).is_file()) {
+        crate::say::line("building the functions, which takes a minute or two the first time");
+    }
     let status = build.stdin(Stdio::null()).stdout(Stdio::null()).status().await.context("cannot run cargo")?;
     if !status.success() {
         bail!("the functions do not build: cargo ended with {status}");
