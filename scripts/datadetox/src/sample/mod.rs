@@ -5,5 +5,5 @@ mod people;
 mod seed;
 mod trade;
 
-pub use seed::{SeedSource, is_empty, seed};
+pub use seed::{SeedSource, TABLES, is_empty, seed};
 pub use trade::Trader;

@@ -12,6 +12,21 @@ use sqlx::postgres::PgCopyIn;
 use super::orders::{Order, Orders};
 use super::people::{self, Table};
 
+/// The tables of totesys; each comes after those it refers to.
+pub const TABLES: [&str; 11] = [
+    "address",
+    "counterparty",
+    "currency",
+    "department",
+    "design",
+    "staff",
+    "payment_type",
+    "sales_order",
+    "purchase_order",
+    "transaction",
+    "payment",
+];
+
 const SCHEMA: &str = include_str!("totesys.sql");
 const KEYS: &str = include_str!("totesys_keys.sql");
 /// Bytes sent to the server at a time.
@@ -98,21 +113,8 @@ async fn copy_rows(database: &mut PgConnection, table: &Table) -> Result<u64> {
 }
 
 async fn copy_dump(database: &mut PgConnection, folder: &Path) -> Result<Vec<(String, u64)>> {
-    let tables = [
-        "address",
-        "counterparty",
-        "currency",
-        "department",
-        "design",
-        "staff",
-        "payment_type",
-        "sales_order",
-        "purchase_order",
-        "transaction",
-        "payment",
-    ];
     let mut counts = Vec::new();
-    for table in tables {
+    for table in TABLES {
         let text = read_csv(folder, table)?;
         let header = text.lines().next().with_context(|| format!("the dump of {table} is empty"))?;
         let columns: Vec<String> =

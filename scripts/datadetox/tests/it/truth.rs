@@ -4,25 +4,13 @@ use std::path::Path;
 
 use futures_util::TryStreamExt as _;
 
+use datadetox::sample::TABLES;
+
 use crate::world::{World, ask, execute};
 
 /// The application's own tables, for the copy.
-const TABLES: &str = include_str!("../../src/sample/totesys.sql");
+const SCHEMA: &str = include_str!("../../src/sample/totesys.sql");
 const EXPECTED: &str = include_str!("expected.sql");
-
-const SOURCES: [&str; 11] = [
-    "address",
-    "counterparty",
-    "currency",
-    "department",
-    "design",
-    "staff",
-    "payment_type",
-    "sales_order",
-    "purchase_order",
-    "transaction",
-    "payment",
-];
 
 /// Dimensions, then facts with their surrogate and source keys.
 const DIMENSIONS: [&str; 8] = [
@@ -56,7 +44,7 @@ impl World {
 
     /// Writes one CSV file a source table, as `COPY` does.
     pub(crate) async fn dump_source(&mut self, folder: &Path) {
-        for table in SOURCES {
+        for table in TABLES {
             let rows = self.source.copy_out_raw(&format!("COPY {table} TO STDOUT (FORMAT csv, HEADER)")).await;
             let rows: Vec<_> = rows.expect("it can be read").try_collect().await.expect("the source answers");
             std::fs::write(folder.join(format!("{table}.csv")), rows.concat()).expect("a temporary file");
@@ -65,8 +53,8 @@ impl World {
 
     async fn copy_source(&mut self) {
         let schema = "DROP SCHEMA IF EXISTS truth CASCADE; CREATE SCHEMA truth; SET search_path = truth;";
-        execute(&mut self.warehouse, &format!("{schema} {TABLES} SET search_path = public;")).await;
-        for table in SOURCES {
+        execute(&mut self.warehouse, &format!("{schema} {SCHEMA} SET search_path = public;")).await;
+        for table in TABLES {
             // By name and as text: a test may have changed the table's shape.
             let columns = self.columns(table).await;
             let rows = self.source.copy_out_raw(&format!("COPY {table} ({columns}) TO STDOUT")).await;
