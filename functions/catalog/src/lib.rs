@@ -12,6 +12,7 @@ mod access;
 mod batch;
 pub mod digest;
 mod document;
+pub mod environment;
 pub mod fault;
 pub mod lake;
 pub mod messages;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use catalog::{Catalog, Error, Fault, Result};
+use catalog::{Catalog, Error, Fault, Result, environment};
 
 use crate::postgres::Side;
 
@@ -61,12 +61,12 @@ impl Settings {
         let task_root = get("LAMBDA_TASK_ROOT", false).unwrap_or_else(|| ".".to_owned());
         let settings = Self {
             function_name: get("AWS_LAMBDA_FUNCTION_NAME", false).unwrap_or_default(),
-            catalog: get("DATADETOX_CATALOG", false)
+            catalog: get(environment::CATALOG, false)
                 .map_or_else(|| PathBuf::from(task_root).join("pipeline.toml"), PathBuf::from),
-            ingestion_bucket: get("DATADETOX_INGESTION_BUCKET", needs.lake).unwrap_or_default(),
-            processed_bucket: get("DATADETOX_PROCESSED_BUCKET", needs.lake).unwrap_or_default(),
-            source_secret: get("DATADETOX_SOURCE_SECRET", needs.source),
-            warehouse_secret: get("DATADETOX_WAREHOUSE_SECRET", needs.warehouse),
+            ingestion_bucket: get(environment::INGESTION_BUCKET, needs.lake).unwrap_or_default(),
+            processed_bucket: get(environment::PROCESSED_BUCKET, needs.lake).unwrap_or_default(),
+            source_secret: get(environment::SOURCE_SECRET, needs.source),
+            warehouse_secret: get(environment::WAREHOUSE_SECRET, needs.warehouse),
         };
         if missing.is_empty() {
             Ok(settings)

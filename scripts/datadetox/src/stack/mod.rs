@@ -194,16 +194,16 @@ fn function_environment(
             ("AWS_REGION", REGION),
             ("AWS_DEFAULT_REGION", REGION),
             ("AWS_ENDPOINT_URL", endpoint),
-            ("DATADETOX_INGESTION_BUCKET", &buckets.ingestion),
-            ("DATADETOX_PROCESSED_BUCKET", &buckets.processed),
-            ("DATADETOX_CATALOG", &*catalog_file.to_string_lossy()),
+            (catalog::environment::INGESTION_BUCKET, &buckets.ingestion),
+            (catalog::environment::PROCESSED_BUCKET, &buckets.processed),
+            (catalog::environment::CATALOG, &*catalog_file.to_string_lossy()),
             ("TZ", ":UTC"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     for (needed, variable, secret) in [
-        (access.source, "DATADETOX_SOURCE_SECRET", source),
-        (access.warehouse, "DATADETOX_WAREHOUSE_SECRET", warehouse),
+        (access.source, catalog::environment::SOURCE_SECRET, source),
+        (access.warehouse, catalog::environment::WAREHOUSE_SECRET, warehouse),
     ] {
         if needed {
             environment.insert(variable.to_owned(), secret);

@@ -1,0 +1,140 @@
+//! The files of an assembly: `manifest.json`, and `stacks/<name>/cdk.tf.json` for each environment.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use catalog::Catalog;
+use serde_json::{Value, json};
+
+use crate::alerts::Alerts;
+use crate::environment::Environment;
+use crate::functions::Functions;
+use crate::orchestration::Orchestration;
+use crate::plan::Plan;
+use crate::secrets::Secrets;
+use crate::stack::Stack;
+use crate::storage::Buckets;
+use crate::watching;
+
+/// The version of the format that the CLI reads.
+const FORMAT: &str = "0.21.0";
+
+/// The files by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assembly {
+    /// Path within the output folder → text.
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+/// The assembly of a catalogue: one stack an environment.
+///
+/// # Errors
+/// When a stack names something twice.
+pub fn assembly(catalog: &Catalog, environments: &BTreeMap<String, Environment>) -> Result<Assembly> {
+    let mut assembly = Assembly::default();
+    let mut stacks = serde_json::Map::new();
+    for (name, environment) in environments {
+        let stack_name = format!("{}-{name}", catalog.pipeline.name);
+        let folder = format!("stacks/{stack_name}");
+        stacks.insert(
+            stack_name.clone(),
+            json!({
+                "name": stack_name, "constructPath": stack_name, "workingDirectory": folder,
+                "synthesizedStackPath": format!("{folder}/cdk.tf.json"), "annotations": [], "dependencies": [],
+            }),
+        );
+        let stack = stack(catalog, name, environment, &stack_name)?;
+        assembly.add(&format!("{folder}/cdk.tf.json"), &stack)?;
+    }
+    assembly.add("manifest.json", &json!({ "version": FORMAT, "stacks": stacks }))?;
+    Ok(assembly)
+}
+
+impl Assembly {
+    fn add(&mut self, path: &str, value: &Value) -> Result<()> {
+        self.files.insert(path.into(), format!("{}\n", serde_json::to_string_pretty(value)?));
+        Ok(())
+    }
+
+    /// Writes the files that are missing or differ.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        for (path, text) in &self.files {
+            let path = folder.join(path);
+            if fs::read_to_string(&path).is_ok_and(|old| &old == text) {
+                continue;
+            }
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+            }
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str) -> Result<Value> {
+    let mut named = catalog.clone();
+    named.pipeline.name = prefix.to_owned();
+    let plan = Plan { catalog: &named, environment, prefix: prefix.to_owned() };
+    let mut stack = Stack::default();
+    let alerts = Alerts::add(&mut stack, &plan)?;
+    let secrets = Secrets::add(&mut stack, &plan)?;
+    let buckets = Buckets::add(&mut stack, &plan)?;
+    let functions = Functions::add(&mut stack, &plan, &buckets, &secrets)?;
+    buckets.protect(&mut stack, &functions.roles)?;
+    let orchestration = Orchestration::add(&mut stack, &plan, &functions, &alerts)?;
+    watching::add(&mut stack, &plan, &functions, &orchestration, &alerts)?;
+    stack.output("state_machine", orchestration.machine.arn(), "The state machine: datadetox runs --aws.");
+    stack.output("source_secret", secrets.source.get("name"), "Put the reader's credentials for the source here.");
+    stack.output("warehouse_secret", secrets.warehouse.get("name"), "Put the loader's credentials here.");
+    stack.output("ingestion_bucket", buckets.ingestion.get("id"), "CSV of the source tables.");
+    stack.output("processed_bucket", buckets.processed.get("id"), "Parquet of dimensions and facts.");
+    stack.finish(prefix, settings(&plan, name))
+}
+
+fn settings(plan: &Plan<'_>, environment: &str) -> Value {
+    let mut backend = json!({
+        "key": format!("{}.tfstate", plan.prefix), "region": plan.environment.region, "encrypt": true, "use_lockfile": true,
+    });
+    if let Some(bucket) = &plan.environment.state {
+        backend["bucket"] = json!(bucket);
+    }
+    let mut provider = json!({
+        "region": plan.environment.region,
+        "default_tags": [{ "tags": plan.tags(environment) }],
+    });
+    if let Some(account) = &plan.environment.account {
+        provider["allowed_account_ids"] = json!([account]);
+    }
+    json!({
+        "provider": { "aws": [provider] },
+        "terraform": {
+            "backend": { "s3": backend },
+            "required_providers": { "aws": { "source": "hashicorp/aws", "version": "~> 6.0" } },
+            "required_version": ">= 1.10",
+        },
+    })
+}
+
+/// Writes the assembly of this repository to `CDKTF_OUTDIR`, or to `cdktf/cdktf.out`.
+///
+/// # Errors
+/// Every mistake of the catalogue or of the environments; when a file cannot be read or written.
+pub fn write_assembly() -> Result<()> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let read = |path: &str| {
+        let place = format!("{root}/{path}");
+        fs::read_to_string(&place).with_context(|| format!("cannot read {place}"))
+    };
+    let catalog = Catalog::parse("pipeline.toml", &read("pipeline.toml")?)?;
+    let environments = crate::environments("cdktf/environments.toml", &read("cdktf/environments.toml")?)?;
+    #[expect(clippy::disallowed_methods, reason = "where the CLI wants the assembly is all that the environment says")]
+    let folder =
+        std::env::var_os("CDKTF_OUTDIR").map_or_else(|| format!("{root}/cdktf/cdktf.out").into(), PathBuf::from);
+    assembly(&catalog, &environments)?.write(&folder)
+}

@@ -1,0 +1,76 @@
+//! `environments.toml`: where the stack is deployed.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+/// One environment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// The AWS region.
+    pub region: String,
+    /// The only account it may be deployed to.
+    pub account: Option<String>,
+    /// S3 bucket of the Terraform state.
+    pub state: Option<String>,
+    /// `owner/name` on GitHub whose workflow may deploy.
+    pub repository: Option<String>,
+    /// Subnets of the functions.
+    #[serde(default)]
+    pub subnets: Vec<String>,
+    /// Security groups of the functions.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
+    /// ARN of the key that everything is encrypted with.
+    pub kms_key: Option<String>,
+    /// Days for which logs are kept.
+    #[serde(default = "default_log_days")]
+    pub log_days: u32,
+}
+
+fn default_log_days() -> u32 {
+    30
+}
+
+/// The environments of a file by name.
+///
+/// # Errors
+/// What is wrong with the file, with its line.
+pub fn parse(file: &str, text: &str) -> Result<BTreeMap<String, Environment>> {
+    let environments: BTreeMap<String, Environment> =
+        toml::from_str(text).with_context(|| format!("{file} has a mistake"))?;
+    for (name, environment) in &environments {
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        if name.is_empty() || name.len() > 8 || !name.chars().all(legal) {
+            bail!("{file}: {name:?} is no environment: use up to eight lower-case letters and digits");
+        }
+        if environment.subnets.is_empty() != environment.security_groups.is_empty() {
+            bail!("{file}: [{name}] needs both subnets and security_groups, or neither");
+        }
+    }
+    if environments.is_empty() {
+        bail!("{file} names no environment");
+    }
+    Ok(environments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named() {
+        let check = |text: &str, expected: &str| {
+            let error = format!("{:#}", parse("environments.toml", text).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        };
+        check("[dev]\nregion = 'x'\ncolour = 'red'", "unknown field `colour`");
+        check("[dev]\n", "missing field `region`");
+        check("[Prod-1]\nregion = 'x'", "\"Prod-1\" is no environment");
+        check("[dev]\nregion = 'x'\nsubnets = ['s']", "needs both subnets and security_groups");
+        check("", "names no environment");
+        assert_eq!(parse("f", "[dev]\nregion = 'x'").unwrap()["dev"].log_days, 30);
+    }
+}

@@ -1,0 +1,243 @@
+//! What must hold of every stack.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use catalog::Function;
+use serde_json::Value;
+
+use crate::world::{EVERYTHING, ROOT, catalog, read, resources, shipped, stack_of};
+
+/// Every text in a value.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(members) => members.values().for_each(|member| texts(member, found)),
+        _ => {}
+    }
+}
+
+/// What stands between `${` and `}`, but where it is escaped.
+fn templates(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let inside = &rest[at + 2..];
+        let end = inside.find('}').expect("a template ends");
+        if !rest[..at].ends_with('$') {
+            found.push(inside[..end].to_owned());
+        }
+        rest = &inside[end..];
+    }
+    found
+}
+
+#[test]
+fn the_committed_assembly_is_the_generated_one() {
+    for (path, text) in &shipped().files {
+        let committed =
+            std::fs::read_to_string(format!("{ROOT}/cdktf/cdktf.out/{}", path.display())).unwrap_or_default();
+        assert!(&committed == text, "cdktf.out/{} is stale; run: cargo run -p cdktf", path.display());
+    }
+}
+
+#[test]
+fn every_reference_leads_to_a_resource_of_the_stack() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    let known: BTreeSet<String> =
+        resources(&stack).into_iter().map(|(kind, name, _)| format!("{kind}.{name}")).collect();
+    let mut all = Vec::new();
+    texts(&stack, &mut all);
+    let mut references = 0;
+    for template in all.iter().flat_map(|text| templates(text)) {
+        if template.starts_with("aws_") {
+            let (address, attribute) = template.rsplit_once('.').expect("an attribute");
+            assert!(known.contains(address), "{template}");
+            assert!(["arn", "id", "name", "function_name", "bucket", "key"].contains(&attribute), "{template}");
+            references += 1;
+        } else {
+            let of_terraform = ["data.", "path.module", "filesha256(", "filebase64sha256("];
+            assert!(of_terraform.iter().any(|start| template.starts_with(start)), "{template}");
+        }
+    }
+    assert!(references > 200, "{references}");
+    for (kind, name, body) in resources(&stack) {
+        for address in body["depends_on"].as_array().into_iter().flatten() {
+            assert!(known.contains(address.as_str().expect("an address")), "{kind}.{name}");
+        }
+    }
+}
+
+/// The ARNs that a policy's statement of that name is about.
+fn statement(stack: &Value, policy: &str, sid: &str) -> BTreeSet<String> {
+    let text = stack["resource"]["aws_iam_role_policy"][policy]["policy"].as_str().expect("a policy");
+    let document: Value = serde_json::from_str(text).expect("it is JSON");
+    let statements = document["Statement"].as_array().expect("statements");
+    let found = statements.iter().find(|statement| statement["Sid"] == sid).expect("the statement is there");
+    found["Resource"]
+        .as_array()
+        .expect("resources")
+        .iter()
+        .map(|arn| arn.as_str().expect("a text").to_owned())
+        .collect()
+}
+
+#[test]
+fn every_function_of_the_definition_is_deployed_and_may_be_called() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    let machine = &stack["resource"]["aws_sfn_state_machine"]["totesys-prod-etl"];
+    let definition = machine["definition"].as_str().expect("a definition");
+    let called: BTreeSet<String> = templates(definition)
+        .into_iter()
+        .filter(|template| template.starts_with("aws_lambda_function."))
+        .map(|template| format!("${{{template}}}"))
+        .collect();
+    assert_eq!(called, statement(&stack, "totesys-prod-etl", "CallTheFunctions"));
+    let functions = stack["resource"]["aws_lambda_function"].as_object().expect("functions");
+    assert_eq!((called.len(), functions.len()), (25, 25));
+    // It is a definition that our own interpreter takes.
+    let parsed: Value = serde_json::from_str(definition).expect("it is JSON");
+    statemachine::Machine::parse(&parsed).expect("it is a state machine");
+}
+
+#[test]
+fn alarms_watch_every_function_and_all_tell_the_topic() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    let alarms = stack["resource"]["aws_cloudwatch_metric_alarm"].as_object().expect("alarms");
+    for function in stack["resource"]["aws_lambda_function"].as_object().expect("functions").keys() {
+        let short = function.strip_prefix("totesys-prod-").expect("the prefix");
+        for what in ["errors", "throttles", "duration", "memory", "error-lines"] {
+            assert!(alarms.contains_key(&format!("{short}-{what}")), "{function}: {what}");
+        }
+    }
+    for what in ["runs-failed", "runs-timed-out", "runs-throttled", "stale", "rejected", "missed"] {
+        assert!(alarms.contains_key(what), "{what}");
+    }
+    assert!(alarms.values().all(|alarm| alarm["alarm_actions"][0] == "${aws_sns_topic.alerts.arn}"));
+    assert_eq!(alarms["stale"]["treat_missing_data"], "breaching");
+}
+
+#[test]
+fn a_function_may_create_under_its_own_prefix_and_no_policy_says_star_without_need() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    let staff = statement(&stack, "totesys-prod-extract-staff", "CreateOwnObjects");
+    assert_eq!(staff, BTreeSet::from(["${aws_s3_bucket.ingestion.arn}/staff/*".to_owned()]));
+    for (name, body) in stack["resource"]["aws_iam_role_policy"].as_object().expect("policies") {
+        let document: Value = serde_json::from_str(body["policy"].as_str().expect("a text")).expect("JSON");
+        for statement in document["Statement"].as_array().expect("statements") {
+            let actions = statement["Action"].as_array().expect("actions");
+            assert!(actions.iter().all(|action| !action.as_str().is_some_and(|text| text.contains('*'))), "{name}");
+            if statement["Resource"][0] == "*" {
+                let sid = statement["Sid"].as_str().expect("a name");
+                assert!(["Trace", "DeliverLogs", "JoinTheVpc"].contains(&sid), "{name}: {sid}");
+            }
+        }
+    }
+}
+
+/// A catalogue of so many tables, with names as long as Postgres allows.
+fn wide(tables: usize) -> String {
+    let mut text = "[pipeline]\nname = 'a-name-of-twenty-now'\nalerts = ['a@b.example']\n".to_owned();
+    for number in 0..tables {
+        let name = format!("{number:03}{}", "t".repeat(60));
+        let _ = write!(
+            text,
+            "[source.tables.{name}]\nkey = 'id'\ncapture = 'changes'\ncolumns = {{ id = 'integer' }}\n\
+             [facts.{name}]\nfrom = '{name}'\nsurrogate_key = 'n'\ncolumns = {{ id = 'id' }}\n"
+        );
+    }
+    text
+}
+
+#[test]
+fn names_stay_within_the_limits_of_aws_even_for_the_longest_tables() {
+    let stack = stack_of(&wide(3), "[verylong]\nregion = 'ap-southeast-1'");
+    for (kind, argument, limit) in [
+        ("aws_lambda_function", "function_name", 64),
+        ("aws_iam_role", "name", 64),
+        ("aws_sfn_state_machine", "name", 80),
+        ("aws_scheduler_schedule", "name", 64),
+        ("aws_cloudwatch_event_rule", "name", 64),
+        ("aws_sqs_queue", "name", 80),
+        ("aws_sns_topic", "name", 256),
+        ("aws_cloudwatch_metric_alarm", "alarm_name", 255),
+        ("aws_cloudwatch_dashboard", "dashboard_name", 255),
+    ] {
+        let named = stack["resource"][kind].as_object().unwrap_or_else(|| panic!("{kind}"));
+        let names: BTreeSet<&str> = named.values().map(|body| body[argument].as_str().expect("a name")).collect();
+        assert_eq!(names.len(), named.len(), "{kind}: two of one name");
+        assert!(names.iter().all(|name| name.len() <= limit), "{kind}: {names:?}");
+    }
+    // An account number stands for the template.
+    for bucket in stack["resource"]["aws_s3_bucket"].as_object().expect("buckets").values() {
+        let name = bucket["bucket"].as_str().expect("a name");
+        let name = name.replace("${data.aws_caller_identity.current.account_id}", "123456789012");
+        assert!(name.len() <= 63 && !name.contains('$'), "{name}");
+    }
+}
+
+#[test]
+fn a_hundred_tables_fit_the_limits_of_step_functions() {
+    let stack = stack_of(&wide(100), "[verylong]\nregion = 'ap-southeast-1'");
+    let machine = stack["resource"]["aws_sfn_state_machine"].as_object().expect("one").values().next().expect("one");
+    let definition = machine["definition"].as_str().expect("a text");
+    // Resolved ARNs are longer than the references to them.
+    let arn = format!("arn:aws-us-gov:lambda:ap-southeast-1:123456789012:function:{}", "n".repeat(64));
+    let resolved = templates(definition)
+        .iter()
+        .fold(definition.len(), |length, template| length - template.len().min(arn.len()) + arn.len());
+    assert!(resolved < 1_048_576, "{resolved}");
+}
+
+#[test]
+fn another_table_changes_nothing_but_what_is_of_it() {
+    let before = read("pipeline.toml");
+    let table = "
+        [source.tables.refund]
+        key = 'refund_id'
+        capture = 'changes'
+        columns = { refund_id = 'integer', amount = 'numeric(10,2)' }
+        [facts.fact_refund]
+        from = 'refund'
+        surrogate_key = 'refund_record_id'
+        columns = { refund_id = 'refund_id', amount = 'amount' }
+    ";
+    let (old, new) = (stack_of(&before, EVERYTHING), stack_of(&(before.clone() + table), EVERYTHING));
+    let address = |(kind, name, _): &(&str, &str, &Value)| format!("{kind}.{name}");
+    let known: BTreeSet<String> = resources(&old).iter().map(address).collect();
+    let after: BTreeSet<String> = resources(&new).iter().map(address).collect();
+    assert!(known.is_subset(&after));
+    let added: Vec<&String> = after.difference(&known).collect();
+    assert!(!added.is_empty() && added.iter().all(|name| name.contains("refund")), "{added:?}");
+    let changed: Vec<String> = resources(&old)
+        .into_iter()
+        .filter(|(kind, name, body)| &new["resource"][*kind][*name] != *body)
+        .map(|resource| address(&resource))
+        .collect();
+    // What names all functions: who may not overwrite, the definition, who may be called, what is drawn; and the loader,
+    // which reads one prefix more.
+    let expected = [
+        "aws_cloudwatch_dashboard.dashboard",
+        "aws_iam_role_policy.totesys-prod-etl",
+        "aws_iam_role_policy.totesys-prod-load",
+        "aws_s3_bucket_policy.ingestion",
+        "aws_s3_bucket_policy.processed",
+        "aws_sfn_state_machine.totesys-prod-etl",
+    ];
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn names_of_the_catalogue_are_no_templates() {
+    let text = "[pipeline]\nname = 'p'\n[source.tables.'a${b}%{c}']\nkey = 'id'\ncapture = 'changes'\n\
+                columns = { id = 'integer' }\n[facts.f]\nfrom = 'a${b}%{c}'\nsurrogate_key = 'n'\ncolumns = { id = 'id' }\n";
+    let stack = stack_of(text, EVERYTHING);
+    let mut all = Vec::new();
+    texts(&stack, &mut all);
+    let mine: Vec<&String> = all.iter().filter(|text| text.contains("{b}")).collect();
+    assert!(!mine.is_empty() && mine.iter().all(|text| !text.replace("$${", "").contains("${b}")), "{mine:?}");
+    let catalogue = catalog(text);
+    let table = &catalogue.source.tables[0].name;
+    assert!(!catalogue.function_name(Function::Extract(table)).contains('$'));
+}

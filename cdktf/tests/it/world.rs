@@ -1,0 +1,56 @@
+//! Stacks to look at.
+
+use std::collections::BTreeMap;
+
+use catalog::Catalog;
+use cdktf::{Assembly, Environment};
+use serde_json::Value;
+
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+pub(crate) fn read(path: &str) -> String {
+    std::fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+pub(crate) fn catalog(text: &str) -> Catalog {
+    Catalog::parse("pipeline.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+pub(crate) fn environments(text: &str) -> BTreeMap<String, Environment> {
+    cdktf::environments("environments.toml", text).expect("they are right")
+}
+
+/// The assembly of the repository.
+pub(crate) fn shipped() -> Assembly {
+    let environments = environments(&read("cdktf/environments.toml"));
+    cdktf::assembly(&catalog(&read("pipeline.toml")), &environments).expect("it is synthesized")
+}
+
+/// An environment that sets everything there is to set.
+pub(crate) const EVERYTHING: &str = "
+    [prod]
+    region = 'ap-southeast-1'
+    account = '123456789012'
+    state = 'states'
+    repository = 'terrific/totes'
+    subnets = ['subnet-1', 'subnet-2']
+    security_groups = ['sg-1']
+    kms_key = 'arn:aws:kms:ap-southeast-1:123456789012:key/1'
+    log_days = 7
+";
+
+/// The one stack of a catalogue in one environment.
+pub(crate) fn stack_of(catalogue: &str, environment: &str) -> Value {
+    let assembly = cdktf::assembly(&catalog(catalogue), &environments(environment)).expect("it is synthesized");
+    let text = assembly.files.iter().find(|(path, _)| path.ends_with("cdk.tf.json")).expect("a stack").1;
+    serde_json::from_str(text).expect("it is JSON")
+}
+
+/// Every resource: type, name, arguments.
+pub(crate) fn resources(stack: &Value) -> Vec<(&str, &str, &Value)> {
+    let kinds = stack["resource"].as_object().expect("resources");
+    let each = kinds.iter().flat_map(|(kind, named)| {
+        named.as_object().expect("named").iter().map(move |(name, body)| (kind.as_str(), name.as_str(), body))
+    });
+    each.collect()
+}
