@@ -9,6 +9,7 @@ use catalog::Catalog;
 use serde_json::{Value, json};
 
 use crate::alerts::Alerts;
+use crate::delivery;
 use crate::environment::Environment;
 use crate::functions::Functions;
 use crate::orchestration::Orchestration;
@@ -88,6 +89,7 @@ fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str)
     let functions = Functions::add(&mut stack, &plan, &buckets, &secrets)?;
     buckets.protect(&mut stack, &functions.roles)?;
     let orchestration = Orchestration::add(&mut stack, &plan, &functions, &alerts)?;
+    delivery::add(&mut stack, &plan, name)?;
     watching::add(&mut stack, &plan, &functions, &orchestration, &alerts)?;
     stack.output("state_machine", orchestration.machine.arn(), "The state machine: datadetox runs --aws.");
     stack.output("source_secret", secrets.source.get("name"), "Put the reader's credentials for the source here.");
@@ -116,7 +118,6 @@ fn settings(plan: &Plan<'_>, environment: &str) -> Value {
         "terraform": {
             "backend": { "s3": backend },
             "required_providers": { "aws": { "source": "hashicorp/aws", "version": "~> 6.0" } },
-            "required_version": ">= 1.10",
         },
     })
 }

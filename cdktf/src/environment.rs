@@ -17,6 +17,8 @@ pub struct Environment {
     pub state: Option<String>,
     /// `owner/name` on GitHub whose workflow may deploy.
     pub repository: Option<String>,
+    /// Bucket that the access logs of the buckets go to.
+    pub access_logs: Option<String>,
     /// Subnets of the functions.
     #[serde(default)]
     pub subnets: Vec<String>,

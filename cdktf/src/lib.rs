@@ -9,6 +9,7 @@
 
 mod alerts;
 mod assembly;
+mod delivery;
 mod environment;
 mod functions;
 mod orchestration;

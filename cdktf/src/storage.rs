@@ -71,6 +71,17 @@ impl Resource for Lifecycle {
     const TYPE: &'static str = "aws_s3_bucket_lifecycle_configuration";
 }
 
+#[derive(Serialize)]
+struct AccessLogs {
+    bucket: String,
+    target_bucket: String,
+    target_prefix: String,
+}
+
+impl Resource for AccessLogs {
+    const TYPE: &'static str = "aws_s3_bucket_logging";
+}
+
 /// The three buckets.
 pub(crate) struct Buckets {
     pub(crate) ingestion: Handle<Bucket>,
@@ -144,6 +155,10 @@ fn bucket(stack: &mut Stack, plan: &Plan<'_>, name: &str) -> Result<Handle<Bucke
             restrict_public_buckets: true,
         },
     )?;
+    if let Some(target) = &plan.environment.access_logs {
+        let target_prefix = format!("{}-{name}/", plan.prefix);
+        stack.add(name, AccessLogs { bucket: id.clone(), target_bucket: target.clone(), target_prefix })?;
+    }
     let mut rules = vec![json!({
         "id": "unfinished-uploads", "status": "Enabled", "filter": { "prefix": "" },
         "abort_incomplete_multipart_upload": { "days_after_initiation": 1 },

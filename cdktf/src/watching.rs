@@ -58,6 +58,8 @@ impl Resource for Dashboard {
 const NEAR: u64 = 80;
 /// A warehouse this old is stale: what the client was promised.
 const STALE_SECONDS: u64 = 30 * 60;
+/// The namespace of what the functions tell of themselves (`host::metrics`).
+const METRICS: &str = "DataDetox";
 /// Lambda's last line of a call, word by word; `used` is the memory in megabytes.
 const REPORT: &str =
     "[report=REPORT, l1, id, l2, ms, l3, l4, l5, billed, l6, l7, l8, size, l9, l10, l11, l12, used, ...]";
@@ -187,20 +189,15 @@ pub(crate) fn add(
     let silence = ("LessThanThreshold", 1, "breaching");
     watch.alarm("stale", runs("ExecutionsSucceeded", STALE_SECONDS), silence, stale)?;
 
-    if let Some(load) =
-        functions.all.iter().find(|deployed| deployed.name == plan.catalog.function_name(catalog::Function::Load))
-    {
-        watch.filter("rejected", load.logs.get("name"), "{ $.rejected > 0 }", "Rows rejected", "$.rejected")?;
-        watch.filter("freshness", load.logs.get("name"), "{ $.freshness_ms > 0 }", "Freshness", "$.freshness_ms")?;
-        let rejected = Metric {
-            namespace: &plan.prefix,
-            name: "Rows rejected",
-            dimensions: BTreeMap::new(),
-            statistic: "Sum",
-            seconds: 300,
-        };
-        watch.above("rejected", rejected, 0, "Rows were put aside: SELECT * FROM etl.reject.".to_owned())?;
-    }
+    let load = plan.catalog.function_name(catalog::Function::Load);
+    let rejected = Metric {
+        namespace: METRICS,
+        name: "Rejected",
+        dimensions: BTreeMap::from([("Function", load)]),
+        statistic: "Sum",
+        seconds: 300,
+    };
+    watch.above("rejected", rejected, 0, "Rows were put aside: SELECT * FROM etl.reject.".to_owned())?;
     let missed = Metric {
         namespace: "AWS/SQS",
         name: "ApproximateNumberOfMessagesVisible",
@@ -221,14 +218,17 @@ fn dashboard(plan: &Plan<'_>, functions: &Functions, orchestration: &Orchestrati
         let line = |deployed: &Deployed| json!(["AWS/Lambda", metric, "FunctionName", deployed.function.get("function_name"), { "stat": statistic }]);
         functions.all.iter().map(line).collect()
     };
+    let own = |metric: &str, function: &str| json!([METRICS, metric, "Function", function]);
+    let load = plan.catalog.function_name(catalog::Function::Load);
+    let tables = plan.catalog.source.tables.iter();
+    let names = tables.map(|table| plan.catalog.function_name(catalog::Function::Extract(&table.name)));
+    let rows = names.map(|name| own("Rows", &name)).collect();
     let widgets = [
         ("Runs", vec![run("ExecutionsSucceeded"), run("ExecutionsFailed"), run("ExecutionsTimedOut")], "Sum"),
         ("Time of a run", vec![run("ExecutionTime")], "Maximum"),
-        (
-            "Freshness, rows rejected",
-            vec![json!([plan.prefix, "Freshness"]), json!([plan.prefix, "Rows rejected"])],
-            "Maximum",
-        ),
+        ("Freshness of the warehouse", vec![own("Freshness", &load)], "Maximum"),
+        ("Rows put aside, rows that wait", vec![own("Rejected", &load), own("Deferred", &load)], "Sum"),
+        ("Rows read of each table", rows, "Sum"),
         ("Time of each function", each("Duration", "Maximum"), "Maximum"),
         ("Calls, the drivers of cost", each("Invocations", "Sum"), "Sum"),
         ("Errors", each("Errors", "Sum"), "Sum"),

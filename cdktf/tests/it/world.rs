@@ -33,6 +33,7 @@ pub(crate) const EVERYTHING: &str = "
     account = '123456789012'
     state = 'states'
     repository = 'terrific/totes'
+    access_logs = 'logs'
     subnets = ['subnet-1', 'subnet-2']
     security_groups = ['sg-1']
     kms_key = 'arn:aws:kms:ap-southeast-1:123456789012:key/1'

@@ -18,6 +18,7 @@ use catalog::messages::{ExtractRequest, Extracted, Read, StepStatus};
 use catalog::{Error, Fault, Result, Table};
 use futures_util::TryStreamExt as _;
 use host::lake::Created;
+use host::metrics::{self, Unit};
 use host::postgres::classify;
 use host::{Bucket, Host, Side};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -33,6 +34,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// What source or lake answered. Nothing that a failed try wrote is trusted by a later one, but recorded slices.
 pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
+    let began = Instant::now();
     let table = host.catalog.table(request.table.as_str()).ok_or_else(|| {
         Error::new(Fault::Misconfigured, format!("the catalogue of this function has no table {}", request.table))
     })?;
@@ -59,7 +61,13 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
         bytes,
     };
     let (manifest, created) = host.lake.create_json(Bucket::Ingestion, &manifest_key, manifest).await?;
-    tracing::info!(batch = %manifest.batch, table = %manifest.table, rows = manifest.rows, bytes = manifest.bytes, "extracted");
+    metrics::record(
+        host,
+        "extracted",
+        began,
+        serde_json::json!({ "batch": manifest.batch.name, "table": manifest.table }),
+        &[("Rows", Unit::Count, manifest.rows), ("Bytes", Unit::Bytes, manifest.bytes)],
+    );
     Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
 }
 

@@ -13,6 +13,7 @@
 mod clock;
 mod entry;
 pub mod lake;
+pub mod metrics;
 pub mod postgres;
 mod secret;
 mod settings;

@@ -11,10 +11,12 @@ pub mod schema;
 mod stage;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use catalog::lake::{Commit, Key, TransformManifest};
 use catalog::messages::{Counts, LoadRequest, LoadStatus, Loaded};
 use catalog::{Error, Fault, Ident, Result, Target};
+use host::metrics::{self, Unit};
 use host::postgres::classify;
 use host::{Bucket, Host, Side};
 use sqlx::PgConnection;
@@ -28,6 +30,7 @@ use crate::stage::Stage;
 /// `Warehouse.SchemaMismatch` for tables of another shape, `Warehouse.Behind` when the warehouse does not hold the batch
 /// that this one builds on, else what warehouse or lake answered. Nothing of a failed load is visible.
 pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
+    let began = Instant::now();
     let mut warehouse = host.connect(Side::Warehouse).await?;
     let outcome = load(&request, host, &mut warehouse).await.map_err(|error| error.while_doing("load"))?;
     if let Outcome::Behind(error) = outcome {
@@ -40,8 +43,22 @@ pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
         // After the transaction: if this write is lost, the next plan starts from an older horizon and R3 absorbs it.
         write_commit(host, commit).await?;
     }
-    tracing::info!(
-        batch = %request.batch, status = ?loaded.status, rejected = loaded.rejected, freshness_ms = loaded.freshness_ms, "loaded"
+    if loaded.status != LoadStatus::Loaded {
+        return Ok(loaded);
+    }
+    let sum = |of: fn(&Counts) -> u64| loaded.targets.values().map(of).sum();
+    metrics::record(
+        host,
+        "loaded",
+        began,
+        serde_json::json!({ "batch": request.batch.name, "status": loaded.status }),
+        &[
+            ("Added", Unit::Count, sum(|counts| counts.added)),
+            ("Updated", Unit::Count, sum(|counts| counts.updated)),
+            ("Deferred", Unit::Count, sum(|counts| counts.deferred)),
+            ("Rejected", Unit::Count, loaded.rejected),
+            ("Freshness", Unit::Milliseconds, loaded.freshness_ms),
+        ],
     );
     Ok(loaded)
 }

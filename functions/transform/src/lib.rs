@@ -11,11 +11,14 @@ mod output;
 mod program;
 mod row;
 
+use std::time::Instant;
+
 use catalog::lake::{ExtractManifest, Key, ManifestColumn, TransformManifest};
 use catalog::messages::{StepStatus, TransformRequest, Transformed};
 use catalog::{BatchName, Error, Fault, Origin, ROW_VERSION, Result, Table, Target};
 use columnar::csv::{Record, Records};
 use host::lake::Created;
+use host::metrics::{self, Unit};
 use host::{Bucket, Host};
 
 use crate::lookup::Lookup;
@@ -29,6 +32,7 @@ use crate::row::{RowMaker, Verdict};
 /// `Lake.Corrupt` for a part that is not what its manifest says, `Data.Rejected` when more rows than the limit cannot be
 /// taken, else what the lake answered.
 pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transformed> {
+    let began = Instant::now();
     let target = host.catalog.target(request.target.as_str()).ok_or_else(|| {
         Error::new(Fault::Misconfigured, format!("the catalogue of this function has no target {}", request.target))
     })?;
@@ -50,9 +54,17 @@ pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transforme
         .await
         .map_err(|error| error.while_doing(format!("transform {}", target.name)))?;
     let (manifest, created) = host.lake.create_json(Bucket::Processed, &key, manifest).await?;
-    tracing::info!(
-        batch = %manifest.batch, target = %manifest.target, rows = manifest.rows, bytes = manifest.bytes,
-        deferred = manifest.deferred, rejected = manifest.rejects.len(), "transformed"
+    metrics::record(
+        host,
+        "transformed",
+        began,
+        serde_json::json!({ "batch": manifest.batch.name, "target": manifest.target }),
+        &[
+            ("Rows", Unit::Count, manifest.rows),
+            ("Bytes", Unit::Bytes, manifest.bytes),
+            ("Deferred", Unit::Count, manifest.deferred),
+            ("Rejected", Unit::Count, manifest.rejects.len() as u64),
+        ],
     );
     Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
 }

@@ -1,0 +1,114 @@
+//! The role under which a GitHub workflow deploys: no key is kept anywhere, and only this repository's environment gets in.
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::functions::{Role, RolePolicy};
+use crate::plan::Plan;
+use crate::policy::{Statement, document};
+use crate::stack::{ACCOUNT, PARTITION, Stack, literal};
+
+/// Who vouches for a workflow.
+const ISSUER: &str = "token.actions.githubusercontent.com";
+
+pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>, environment: &str) -> Result<()> {
+    let Some(repository) = &plan.environment.repository else { return Ok(()) };
+    let name = format!("{}-deploy", plan.prefix);
+    let provider = format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{ISSUER}");
+    let subject = literal(&format!("repo:{repository}:environment:{environment}"));
+    let workflow = Statement::allow("TheWorkflow", &["sts:AssumeRoleWithWebIdentity"], Vec::new())
+        .to(json!({ "Federated": provider }))
+        .when(json!({
+            "StringEquals": { format!("{ISSUER}:aud"): "sts.amazonaws.com", format!("{ISSUER}:sub"): subject },
+        }));
+    let role = stack.add(
+        &name,
+        Role {
+            name: name.clone(),
+            description: format!("What the workflow that deploys {} may do.", plan.prefix),
+            assume_role_policy: document(vec![workflow]),
+        },
+    )?;
+    let policy = document(statements(plan));
+    stack.add(&name, RolePolicy { name: "deploy", role: role.get("id"), policy })?;
+    stack.output("deploy_role", role.arn(), "What the workflow deploys with: the variable AWS_DEPLOY_ROLE on GitHub.");
+    Ok(())
+}
+
+/// Everything of this stack by its name, and nothing else.
+fn statements(plan: &Plan<'_>) -> Vec<Statement> {
+    let (prefix, region) = (&plan.prefix, &plan.environment.region);
+    let regional = |service: &str, rest: &str| format!("arn:{PARTITION}:{service}:{region}:{ACCOUNT}:{rest}");
+    let state = plan.environment.state.clone().unwrap_or_else(|| "*-terraform-state".to_owned());
+    let bucket = |name: &str| format!("arn:{PARTITION}:s3:::{name}");
+    let of_stack = vec![
+        regional("lambda", &format!("function:{prefix}-*")),
+        regional("states", &format!("stateMachine:{prefix}-*")),
+        regional("sns", &format!("{prefix}-*")),
+        regional("sqs", &format!("{prefix}-*")),
+        regional("events", &format!("rule/{prefix}-*")),
+        regional("scheduler", &format!("schedule/default/{prefix}-*")),
+        regional("logs", &format!("log-group:/aws/lambda/{prefix}-*")),
+        regional("logs", &format!("log-group:/aws/vendedlogs/states/{prefix}-*")),
+        regional("secretsmanager", &format!("secret:{prefix}/*")),
+        regional("cloudwatch", &format!("alarm:{prefix}-*")),
+        format!("arn:{PARTITION}:cloudwatch::{ACCOUNT}:dashboard/{prefix}"),
+        bucket(&format!("{prefix}-*")),
+    ];
+    let services = [
+        "cloudwatch:*",
+        "events:*",
+        "lambda:*",
+        "logs:*",
+        "s3:*",
+        "scheduler:*",
+        "secretsmanager:*",
+        "sns:*",
+        "sqs:*",
+        "states:*",
+    ];
+    let roles = vec![format!("arn:{PARTITION}:iam::{ACCOUNT}:role/{prefix}-*")];
+    let role_actions = [
+        "iam:CreateRole",
+        "iam:DeleteRole",
+        "iam:DeleteRolePolicy",
+        "iam:GetRole",
+        "iam:GetRolePolicy",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListInstanceProfilesForRole",
+        "iam:ListRolePolicies",
+        "iam:PassRole",
+        "iam:PutRolePolicy",
+        "iam:TagRole",
+        "iam:UntagRole",
+        "iam:UpdateAssumeRolePolicy",
+        "iam:UpdateRole",
+    ];
+    let unnamed = [
+        "kms:CreateKey",
+        "kms:DescribeKey",
+        "kms:EnableKeyRotation",
+        "kms:GetKeyPolicy",
+        "kms:GetKeyRotationStatus",
+        "kms:ListResourceTags",
+        "kms:PutKeyPolicy",
+        "kms:ScheduleKeyDeletion",
+        "kms:TagResource",
+        "logs:DescribeLogGroups",
+        "logs:DescribeMetricFilters",
+        "sts:GetCallerIdentity",
+    ];
+    vec![
+        Statement::allow("OwnResources", &services, of_stack),
+        // Whoever deploys functions could read the secrets through one; not in one step, all the same.
+        Statement::deny("NoSecrets", &["secretsmanager:GetSecretValue"], vec!["*".to_owned()]),
+        Statement::allow("OwnRoles", &role_actions, roles),
+        Statement::allow(
+            "TerraformState",
+            &["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+            vec![bucket(&state), format!("{}/{prefix}.tfstate*", bucket(&state))],
+        ),
+        // A key has no name before it exists, and what only lists has no resource.
+        Statement::allow("WhatHasNoName", &unnamed, vec!["*".to_owned()]),
+    ]
+}
