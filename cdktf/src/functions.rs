@@ -235,7 +235,9 @@ fn statements(
             let prefixes: Vec<String> = own.map(|(_, prefix)| format!("{}*", literal(prefix))).collect();
             if !prefixes.is_empty() {
                 let listed = Statement::allow(sid, &["s3:ListBucket"], vec![bucket(of)]);
-                statements.push(listed.when(json!({ "StringLike": { "s3:prefix": prefixes } })));
+                // If it exists: where an object is missing S3 asks for this permission, without a prefix, before it says
+                // so and not "access denied".
+                statements.push(listed.when(json!({ "StringLikeIfExists": { "s3:prefix": prefixes } })));
             }
         }
     }

@@ -38,6 +38,7 @@ async fn main() -> Result<()> {
         programs: build_when_run_by_cargo().await?,
         source: None,
         warehouse: None,
+        record_calls: None,
     })
     .await?;
     let postgres = stack.postgres.as_ref().context("the stack has a Postgres of its own")?;

@@ -62,6 +62,7 @@ async fn start(common: &Common, options: &LocalOptions) -> Result<Stack> {
         programs,
         source: url(&options.source)?,
         warehouse: url(&options.warehouse)?,
+        record_calls: options.record_calls.clone(),
     })
     .await
 }

@@ -57,6 +57,9 @@ struct LocalOptions {
     /// Load this Postgres instead of a private one.
     #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
     warehouse: Option<String>,
+    /// Record the AWS calls that functions and state machine make, one JSON line each.
+    #[arg(long, value_name = "FILE")]
+    record_calls: Option<PathBuf>,
     #[command(flatten)]
     sample: SampleOptions,
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::credentials::Credentials;
+use super::calls::Calls;
+use super::credentials::{Credentials, OPERATOR};
 use super::inbox::Inbox;
 use super::lake;
 use super::secrets::Secrets;
@@ -29,6 +30,7 @@ pub(crate) struct Services {
     pub(crate) states: StatesApi,
     pub(crate) secrets: Secrets,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) calls: Arc<Calls>,
 }
 
 /// A service's refusal: HTTP status, error code, message.
@@ -111,6 +113,9 @@ fn json_call(services: &Services, target: &str, identity: Result<String, Unsigne
         let identity = identity.map_err(refuse)?;
         let input: Value =
             serde_json::from_slice(body).map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
+        if identity != OPERATOR {
+            record(&services.calls, &identity, target, &input);
+        }
         match target.split_once('.') {
             Some(("AWSStepFunctions", operation)) => services.states.call(operation, &identity, &input),
             Some(("secretsmanager", operation)) => services.secrets.call(operation, &identity, &input),
@@ -122,6 +127,20 @@ fn json_call(services: &Services, target: &str, identity: Result<String, Unsigne
         Err(refusal) => (refusal.status, json!({ "__type": refusal.code, "message": refusal.message })),
     };
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+}
+
+/// A function's call, as its role in AWS is asked.
+fn record(calls: &Calls, identity: &str, target: &str, input: &Value) {
+    match target.split_once('.') {
+        Some(("AWSStepFunctions", operation)) => {
+            calls.record(identity, &format!("states:{operation}"), json!({ "state_machine": true }), json!({}));
+        }
+        Some(("secretsmanager", operation)) => {
+            let secret = input["SecretId"].as_str().and_then(|id| id.rsplit('/').next()).unwrap_or_default();
+            calls.record(identity, &format!("secretsmanager:{operation}"), json!({ "secret": secret }), json!({}));
+        }
+        _ => {}
+    }
 }
 
 fn refuse(unsigned: Unsigned) -> Refusal {

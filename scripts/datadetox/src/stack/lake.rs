@@ -24,14 +24,21 @@ use s3s::dto::{
 use s3s::path::S3Path;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use serde_json::json;
 
+use super::calls::Calls;
 use super::credentials::Credentials;
 
 /// What S3 allows an answer to list.
 const MAX_KEYS: usize = 1_000;
 
 /// The S3 service of a home.
-pub(crate) fn service(folder: &Path, catalog: &Catalog, credentials: &Credentials) -> io::Result<S3Service> {
+pub(crate) fn service(
+    folder: &Path,
+    catalog: &Catalog,
+    credentials: &Credentials,
+    calls: Arc<Calls>,
+) -> io::Result<S3Service> {
     let names = BucketNames::of(catalog);
     for bucket in [&names.ingestion, &names.processed] {
         fs::create_dir_all(folder.join(bucket))?;
@@ -52,7 +59,7 @@ pub(crate) fn service(folder: &Path, catalog: &Catalog, credentials: &Credential
     let lake = Folder { root: folder.to_path_buf(), names: names.clone(), written: AtomicU64::new(0) };
     let mut builder = S3ServiceBuilder::new(lake);
     builder.set_auth(auth);
-    builder.set_access(Roles { names, reaches });
+    builder.set_access(Roles { names, reaches, calls });
     Ok(builder.build())
 }
 
@@ -88,6 +95,38 @@ impl BucketNames {
 struct Roles {
     names: BucketNames,
     reaches: HashMap<String, Access>,
+    calls: Arc<Calls>,
+}
+
+impl Roles {
+    /// A function's call, as its role in AWS and the bucket's policy are asked.
+    fn record(&self, identity: &str, operation: &str, context: &S3AccessContext<'_>) {
+        let place = |bucket: &str| match self.names.bucket(bucket) {
+            Some(Bucket::Ingestion) => "ingestion",
+            Some(Bucket::Processed) => "processed",
+            None => "another",
+        };
+        match context.s3_path() {
+            S3Path::Object { bucket, key } => {
+                let header = context.headers().get("if-none-match").and_then(|value| value.to_str().ok());
+                let condition = header.map_or_else(|| json!({}), |value| json!({ "s3:if-none-match": value }));
+                let resource = json!({ "bucket": place(bucket), "key": key });
+                self.calls.record(identity, &format!("s3:{operation}"), resource, condition);
+            }
+            S3Path::Bucket { bucket } if operation == "ListObjectsV2" => {
+                let prefix = json!({ "s3:prefix": prefix_of(context) });
+                self.calls.record(identity, "s3:ListBucket", json!({ "bucket": place(bucket) }), prefix);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The prefix that a listing asks for.
+fn prefix_of(context: &S3AccessContext<'_>) -> Option<String> {
+    let query = context.uri().query().unwrap_or_default();
+    let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix="))?;
+    Some(percent_encoding::percent_decode_str(prefix).decode_utf8_lossy().into_owned())
 }
 
 #[async_trait::async_trait]
@@ -101,6 +140,7 @@ impl S3Access for Roles {
             // The operator: whoever holds the home's own key.
             return if operation == "PutObject" { Err(denied(&identity, operation)) } else { Ok(()) };
         };
+        self.record(&identity, operation, context);
         let within = |prefixes: &[(Bucket, String)], bucket: &str, key: &str| {
             let bucket = self.names.bucket(bucket);
             prefixes.iter().any(|(of, prefix)| Some(*of) == bucket && key.starts_with(prefix.as_str()))
@@ -109,10 +149,7 @@ impl S3Access for Roles {
             S3Path::Object { bucket, key } if reading => within(&access.reads, bucket, key),
             S3Path::Object { bucket, key } if operation == "PutObject" => within(&access.creates, bucket, key),
             S3Path::Bucket { bucket } if operation == "ListObjectsV2" => {
-                let query = context.uri().query().unwrap_or_default();
-                let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix="));
-                let prefix = prefix.map(|text| percent_encoding::percent_decode_str(text).decode_utf8_lossy());
-                prefix.is_some_and(|prefix| within(&access.reads, bucket, &prefix))
+                prefix_of(context).is_some_and(|prefix| within(&access.reads, bucket, &prefix))
             }
             _ => false,
         };

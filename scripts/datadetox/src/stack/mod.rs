@@ -3,6 +3,7 @@
 //! Production code knows nothing of it: it finds the services by its environment and speaks to them through the real
 //! SDKs. What a service does not support here it refuses, by name.
 
+mod calls;
 mod clock;
 mod credentials;
 mod engine;
@@ -56,6 +57,8 @@ pub struct Config {
     pub source: Option<String>,
     /// A warehouse of one's own, as a Postgres URL; else the private one.
     pub warehouse: Option<String>,
+    /// Where the AWS calls of functions and state machine are recorded.
+    pub record_calls: Option<PathBuf>,
 }
 
 /// A running stack. Stop it with [`Stack::stop`]; when it is only dropped its processes are killed.
@@ -94,6 +97,7 @@ impl Stack {
         let source = config.source.unwrap_or_else(|| private(READER));
         let warehouse = config.warehouse.unwrap_or_else(|| private(LOADER));
 
+        let calls = Arc::new(calls::Calls::open(config.record_calls.as_deref())?);
         let bound = gateway::bind().await?;
         let endpoint = bound.endpoint.clone();
         let credentials = Credentials::new(&catalog)?;
@@ -107,16 +111,21 @@ impl Stack {
         let functions = lambda::deploy(&catalog, &config.programs, &home.join("logs"), environment)?;
         let lambda = Lambda::new(functions);
         let aws = sdk_config(&endpoint, credentials.secret(OPERATOR).unwrap_or_default()).await;
-        let services = engine::Services { lambda: Arc::clone(&lambda), sns: aws_sdk_sns::Client::new(&aws) };
+        let services = engine::Services {
+            lambda: Arc::clone(&lambda),
+            sns: aws_sdk_sns::Client::new(&aws),
+            calls: Arc::clone(&calls),
+        };
         let machine = local_definition(&catalog, topic);
         let engine = Engine::open(&catalog, machine, home.join("executions"), services)?;
-        let lake = Arc::new(lake::service(&home.join("lake"), &catalog, &credentials)?);
+        let lake = Arc::new(lake::service(&home.join("lake"), &catalog, &credentials, Arc::clone(&calls))?);
         let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
         let gateway = bound.serve(Services {
             credentials,
             lake,
             states: states_api::StatesApi::new(Arc::clone(&engine), &catalog),
             secrets: secrets::Secrets::new(&catalog, source, warehouse),
+            calls,
             inbox: Arc::clone(&inbox),
         });
         home.announce(&Running {

@@ -59,6 +59,7 @@ impl World {
             programs: programs().await,
             source: own_source,
             warehouse: None,
+            record_calls: None,
         };
         let stack = Stack::start(config).await.unwrap_or_else(|error| panic!("{error:#}"));
         let postgres = stack.postgres.as_ref().expect("a private Postgres");

@@ -8,12 +8,14 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use statemachine::Resource;
 
+use crate::stack::calls::{Calls, STATE_MACHINE};
 use crate::stack::credentials::password;
 use crate::stack::lambda::{InvocationError, Lambda};
 
 pub(crate) struct Services {
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) sns: aws_sdk_sns::Client,
+    pub(crate) calls: Arc<Calls>,
 }
 
 impl Services {
@@ -22,6 +24,13 @@ impl Services {
         resource: Resource,
         parameters: Value,
     ) -> BoxFuture<'static, Result<Value, InvocationError>> {
+        let record = |action, resource| self.calls.record(STATE_MACHINE, action, resource, json!({}));
+        match resource {
+            Resource::LambdaInvoke => {
+                record("lambda:InvokeFunction", json!({ "function": parameters["FunctionName"] }))
+            }
+            Resource::SnsPublish => record("sns:Publish", json!({ "topic": true })),
+        }
         match resource {
             Resource::LambdaInvoke => invoke(Arc::clone(&self.lambda), parameters).boxed(),
             Resource::SnsPublish => publish(self.sns.clone(), parameters).boxed(),
