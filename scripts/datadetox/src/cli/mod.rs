@@ -1,6 +1,7 @@
 //! The command line: what was said, and which module does it.
 
 mod check;
+mod cost;
 mod data;
 mod local;
 mod orchestrator;
@@ -166,6 +167,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Estimate what a month in AWS costs, from what a run did.
+    Cost {
+        #[command(flatten)]
+        at: Where,
+        /// Name or ARN of a run that found changes; the newest without one.
+        run: Option<String>,
+        /// Runs in a hundred that find changes; the others end after their plan.
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        busy: u8,
+        /// Print it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let a failed run go on where it failed; what is finished is not done again.
     Redrive {
         #[command(flatten)]
@@ -230,6 +244,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome> {
         Some(Command::Start { at, full, follow }) => orchestrator::start(&common, &at, full, follow).await,
         Some(Command::Runs { at, limit, json }) => orchestrator::runs(&common, &at, limit, json).await,
         Some(Command::Show { at, run, json }) => orchestrator::show(&common, &at, run, json).await,
+        Some(Command::Cost { at, run, busy, json }) => cost::cost(&common, &at, run, busy, json).await,
         Some(Command::Redrive { at, run, follow }) => orchestrator::redrive(&common, &at, &run, follow).await,
         Some(Command::Stop { at, run, cause }) => orchestrator::stop(&common, &at, &run, cause).await,
     }

@@ -47,7 +47,7 @@ pub(super) struct Orchestrator {
 }
 
 impl Orchestrator {
-    async fn find(common: &Common, at: &Where) -> Result<Self> {
+    pub(super) async fn find(common: &Common, at: &Where) -> Result<Self> {
         if !at.aws {
             let running = Running::find(&common.home).with_context(|| {
                 let home = common.home.display();
@@ -97,7 +97,7 @@ impl Orchestrator {
         Ok(events)
     }
 
-    async fn newest(&self, limit: i32) -> Result<Vec<ExecutionListItem>> {
+    pub(super) async fn newest(&self, limit: i32) -> Result<Vec<ExecutionListItem>> {
         let mut runs = Vec::new();
         let mut pages = self
             .client

@@ -194,6 +194,14 @@ async fn a_running_stack_is_operated_from_other_terminals_and_ends_on_interrupt(
     let oldest = listed[3]["name"].as_str().expect("a name");
     let shown = shell.call(&["show", oldest]).await;
     assert!(shown.out.contains("SUCCEEDED") && shown.out.contains("✓ Transform dim_date"), "{shown:?}");
+    // The first run: 11 extractions, 11 transformations, plan and load, five states around them.
+    let cost = shell.call(&["cost", oldest, "--busy", "50", "--json"]).await.json();
+    let run = &cost["runs"][0];
+    assert_eq!((run["runs_a_month"].as_u64(), run["invocations"].as_u64()), (Some(4_320), Some(24)));
+    assert_eq!(run["transitions"].as_u64(), Some(24 + 2 + 5), "{cost}");
+    assert!(run["megabyte_milliseconds"].as_u64().is_some_and(|used| used > 0), "{cost}");
+    let printed = shell.call(&["cost", oldest]).await;
+    assert!(printed.out.contains("a month, without alarms"), "{printed:?}");
     let none = shell.call(&["show", "none"]).await;
     assert!(none.code == Some(1) && none.err.contains("ExecutionDoesNotExist"), "{none:?}");
     let traded = shell.call(&["trade", "--every", "1ms", "--times", "3"]).await;

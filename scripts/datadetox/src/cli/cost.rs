@@ -1,0 +1,201 @@
+//! `cost`: what a month in AWS comes to, from what one run did.
+
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Kind};
+use catalog::Catalog;
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::json;
+
+use super::orchestrator::{Orchestrator, Where};
+use super::view::count;
+use super::{Common, Outcome};
+use crate::say;
+use crate::stack::read_catalog;
+
+/// US dollars times 10⁻¹⁰, so that a GB-second needs no fraction.
+type Price = u128;
+const DOLLAR: Price = 10_000_000_000;
+
+/// On-demand prices of most regions, without free tiers. Sources: the price pages of Step Functions, Lambda (arm64) and
+/// S3; yours may differ a little.
+const TRANSITION: Price = 250_000; // $0.025 a thousand
+const INVOCATION: Price = 2_000; // $0.20 a million
+const GB_MILLISECOND: Price = 133; // $0.0000133334 a GB-second
+const S3_WRITE: Price = 50_000; // $0.005 a thousand PUT and LIST
+const S3_READ: Price = 4_000; // $0.0004 a thousand GET
+const DAYS: u128 = 30;
+
+/// What one run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Usage {
+    transitions: u128,
+    invocations: u128,
+    /// Megabytes of the functions times milliseconds of their calls.
+    megabyte_millis: u128,
+    writes: u128,
+    reads: u128,
+}
+
+impl Usage {
+    fn of(events: &[HistoryEvent], catalog: &Catalog) -> Self {
+        let mut usage = Self::default();
+        let mut scheduled = std::collections::HashMap::new();
+        for event in events {
+            if event.state_entered_event_details().is_some() {
+                usage.transitions += 1;
+            }
+            match event.r#type {
+                Kind::TaskScheduled => {
+                    let parameters = event.task_scheduled_event_details().map(|details| details.parameters());
+                    let parameters: serde_json::Value =
+                        parameters.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                    let Some(name) = parameters["FunctionName"].as_str() else { continue };
+                    let name = name.rsplit(':').next().unwrap_or_default();
+                    let function = catalog.all_functions().find(|function| name.ends_with(&suffix(catalog, *function)));
+                    let memory = function.map_or(512, |function| catalog.sizing(function).memory_mb);
+                    usage.invocations += 1;
+                    scheduled.insert(event.id, (event.timestamp, memory));
+                }
+                // A call that failed and is tried again is another transition.
+                Kind::TaskFailed | Kind::TaskTimedOut => usage.transitions += 1,
+                _ => {}
+            }
+            if let Some((from, memory)) = scheduled.get(&event.previous_event_id).copied() {
+                if matches!(event.r#type, Kind::TaskSucceeded | Kind::TaskFailed | Kind::TaskTimedOut) {
+                    let millis = event.timestamp.to_millis().unwrap_or_default() - from.to_millis().unwrap_or_default();
+                    usage.megabyte_millis += u128::try_from(millis).unwrap_or_default() * u128::from(memory);
+                } else {
+                    scheduled.insert(event.id, (from, memory));
+                }
+            }
+        }
+        usage
+    }
+
+    fn price(self) -> Price {
+        self.transitions * TRANSITION
+            + self.invocations * INVOCATION
+            + self.megabyte_millis * GB_MILLISECOND / 1_024
+            + self.writes * S3_WRITE
+            + self.reads * S3_READ
+    }
+}
+
+/// A function's name without the pipeline's, which has the environment's in AWS.
+fn suffix(catalog: &Catalog, function: catalog::Function<'_>) -> String {
+    let name = catalog.function_name(function);
+    name.strip_prefix(&catalog.pipeline.name).map_or(name.clone(), str::to_owned)
+}
+
+/// Requests to S3, from what the plan had to be done: a table that is read asks for its manifest, writes parts and a
+/// manifest; a target reads and writes the same; the loader reads every part.
+fn requests(usage: &mut Usage, output: &serde_json::Value) {
+    const PART: u64 = 8 << 20;
+    usage.writes += 1; // plan lists the commits
+    usage.reads += 1;
+    for phase in ["extract", "transform"] {
+        for result in output[phase]["results"].as_array().into_iter().flatten() {
+            if result["status"] == "skipped" {
+                continue;
+            }
+            let parts = u128::from(result["bytes"].as_u64().unwrap_or_default().div_ceil(PART));
+            usage.writes += parts + 1;
+            // Its manifest, which is not there yet; and what comes after it reads manifest and parts.
+            usage.reads += 1 + 1 + parts;
+        }
+    }
+    if output["load"]["status"] == "loaded" {
+        usage.writes += 1;
+    }
+}
+
+pub(super) async fn cost(common: &Common, at: &Where, run: Option<String>, busy: u8, json: bool) -> Result<Outcome> {
+    if busy > 100 {
+        bail!("--busy is a percentage: 0 to 100");
+    }
+    let catalog = read_catalog(&common.catalog)?;
+    let orchestrator = Orchestrator::find(common, at).await?;
+    let arn = match run {
+        Some(run) => orchestrator.arn(&run),
+        None => orchestrator.newest(1).await?.pop().context("there is no run yet")?.execution_arn,
+    };
+    let description = orchestrator.describe(&arn).await?;
+    let output = description.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let mut full = Usage::of(&orchestrator.history(&arn).await?, &catalog);
+    requests(&mut full, &output);
+    // What a run costs that finds nothing: Plan, Choice, Succeed; one call, a listing and a read.
+    let plan = u128::from(catalog.functions.plan.memory_mb);
+    let idle = Usage { transitions: 3, invocations: 1, megabyte_millis: plan * 300, writes: 1, reads: 1 };
+    let minutes = u128::from((catalog.pipeline.schedule.as_secs() / 60).max(1));
+    let month = DAYS * 24 * 60 / minutes;
+    let busy_runs = month * u128::from(busy) / 100;
+    let rows = [("this run", full, busy_runs), ("a run that finds nothing", idle, month - busy_runs)];
+    let total: Price = rows.iter().map(|(_, usage, runs)| usage.price() * runs).sum();
+    if json {
+        let row = |(name, usage, runs): &(&str, Usage, u128)| {
+            json!({
+                "run": name, "runs_a_month": runs, "transitions": usage.transitions, "invocations": usage.invocations,
+                "megabyte_milliseconds": usage.megabyte_millis, "s3_writes": usage.writes, "s3_reads": usage.reads,
+                "dollars_a_month": dollars(usage.price() * runs),
+            })
+        };
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        say::data(&json!({ "runs": rows, "dollars_a_month": dollars(total) }).to_string());
+        return Ok(Outcome::Good);
+    }
+    let mut table = Table::new();
+    let header = ["", "A MONTH", "TRANSITIONS", "CALLS", "GB-SECONDS", "S3 WRITES", "S3 READS", "DOLLARS"];
+    table.load_style(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let number = |number: u128| count(u64::try_from(number).unwrap_or(u64::MAX));
+    for (name, usage, runs) in rows {
+        table.add_row([
+            name.to_owned(),
+            number(runs),
+            number(usage.transitions * runs),
+            number(usage.invocations * runs),
+            number(usage.megabyte_millis * runs / 1_024 / 1_000),
+            number(usage.writes * runs),
+            number(usage.reads * runs),
+            dollars(usage.price() * runs),
+        ]);
+    }
+    say::data(&table.trim_fmt());
+    say::data(&format!("\n${} a month, without alarms, logs and what is stored", dollars(total)));
+    Ok(Outcome::Good)
+}
+
+/// `1.07`.
+fn dollars(price: Price) -> String {
+    let cents = price.div_ceil(DOLLAR / 100);
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_those_of_the_price_pages() {
+        let thousand = Usage { transitions: 1_000, ..Usage::default() };
+        assert_eq!(thousand.price(), DOLLAR * 25 / 1_000);
+        let gigabyte_hour = Usage { megabyte_millis: 1_024 * 3_600_000, ..Usage::default() };
+        assert_eq!(dollars(gigabyte_hour.price()), "0.05");
+        assert_eq!([dollars(1), dollars(DOLLAR), dollars(DOLLAR * 3 / 2)], ["0.01", "1.00", "1.50"]);
+    }
+
+    #[test]
+    fn requests_follow_from_what_a_run_wrote() {
+        let output = json!({
+            "extract": { "results": [{ "status": "done", "bytes": 9 << 20 }, { "status": "skipped", "bytes": 0 }] },
+            "transform": { "results": [{ "status": "done", "bytes": 1 }] },
+            "load": { "status": "loaded" },
+        });
+        let mut usage = Usage::default();
+        requests(&mut usage, &output);
+        // plan 1, extract 2 parts and a manifest, transform one of each, the commit.
+        assert_eq!((usage.writes, usage.reads), (1 + 3 + 2 + 1, 1 + 4 + 3));
+    }
+}
