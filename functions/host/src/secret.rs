@@ -20,7 +20,8 @@ struct Credentials {
     /// As libpq names them. Without one the server's certificate and name are verified.
     #[serde(default = "default_sslmode")]
     sslmode: String,
-    /// Path of the authority that signed the server's certificate, where the system does not know it.
+    /// The authority that signed the server's certificate, where the system does not know it: RDS has its own. The text
+    /// of the PEM file, or the path of one in the function's package.
     sslrootcert: Option<String>,
 }
 
@@ -64,6 +65,7 @@ fn parse(secret: &str) -> Option<PgConnectOptions> {
         .database(&credentials.dbname)
         .ssl_mode(mode);
     Some(match credentials.sslrootcert {
+        Some(pem) if pem.trim_start().starts_with("-----BEGIN") => options.ssl_root_cert_from_pem(pem.into_bytes()),
         Some(path) => options.ssl_root_cert(path),
         None => options,
     })

@@ -1,5 +1,6 @@
 //! The routes through the pipeline's own definition.
 
+use catalog::Catalog;
 use serde_json::{Value, json};
 use statemachine::Status;
 
@@ -171,4 +172,69 @@ fn a_notice_that_cannot_be_sent_hides_no_failure() {
     assert_eq!(run.execution.failure.0.as_deref(), Some("LoadFailed"));
     run.redrive();
     assert_eq!(run.execution.failure.0.as_deref(), Some("LoadFailed"), "it failed again, and still halts");
+}
+
+/// A catalogue of so many tables, each a fact too, with names as long as Postgres allows.
+fn wide(tables: usize) -> Catalog {
+    let mut text = "[pipeline]\nname = 'wide'\n".to_owned();
+    for number in 0..tables {
+        let name = format!("{number:03}{}", "t".repeat(60));
+        text += &format!(
+            "[source.tables.{name}]\nkey = 'id'\ncapture = 'changes'\ncolumns = {{ id = 'integer' }}\n\
+             [facts.{name}]\nfrom = '{name}'\nsurrogate_key = 'n'\ncolumns = {{ id = 'id' }}\n"
+        );
+    }
+    Catalog::parse("wide", &text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What plan answers when everything changed, in full length.
+fn full_plan(catalog: &Catalog) -> Value {
+    let batch = json!({ "name": "2026-11-23T16-08-24-652Z-scheduled", "started": "2026-11-23T16:08:24.653Z" });
+    let counters = json!({ "inserted": 1_234_567, "updated": 1_234_567, "deleted": 1_234, "file": 123_456, "since": "2026-01-01 00:00:00+00" });
+    let name = &batch["name"];
+    let of = |each: &dyn Fn(&str) -> Value| -> Value {
+        catalog.source.tables.iter().map(|table| (table.name.to_string(), each(table.name.as_str()))).collect()
+    };
+    json!({
+        "status": "changed", "reason": "100 of 100 tables are to be read", "batch": batch, "horizon": 12_345_678_901_u64, "base": name,
+        "tables": of(&|_| json!({ "read": "since", "horizon": 12_345_678_901_u64, "reason": "due to be read again", "expected_rows": 1_234_567, "versioned": true })),
+        "targets": of(&|table| json!({ "build": true, "verify_key": false, "sources": { table: name } })),
+        "next": {
+            "batch": batch, "source": { "system": "7711399467355792664", "timeline": 1, "database": 16_387 }, "reset": false,
+            "tables": of(&|_| json!({ "batch": name, "horizon": 12_345_678_901_u64, "counters": counters, "read_at": batch["started"] })),
+            "targets": of(&|_| json!("0123456789abcdef")),
+        },
+    })
+}
+
+#[test]
+fn a_hundred_tables_stay_below_the_limits_of_step_functions_even_when_they_fail_and_are_redriven() {
+    let catalog = wide(100);
+    let plan = full_plan(&catalog);
+    let long = "x".repeat(500);
+    let mut tries = std::collections::HashMap::new();
+    let mut run = Simulation::run(&local_definition(&catalog), json!({}), move |name, given| match name {
+        "wide-plan" => Ok(plan.clone()),
+        "wide-load" => Ok(loaded(0)),
+        "wide-halt" if given["now"].as_u64() > given["noted"].as_u64() => Ok(given["phase"].clone()),
+        "wide-halt" => Err(("ExtractFailed", "")),
+        // Every extraction fails as often as it is retried, and once more: all hundred have failed.
+        _ if name.starts_with("wide-extract") => {
+            let tried = tries.entry(name.to_owned()).or_insert(0);
+            *tried += 1;
+            if *tried <= 5 {
+                Err(BUSY)
+            } else {
+                Ok(json!({ "table": given["table"], "status": "done", "rows": 1, "bytes": 1, "note": long }))
+            }
+        }
+        _ => Ok(
+            json!({ "target": given["target"], "status": "done", "rows": 1, "bytes": 1, "deferred": 0, "rejected": 0 }),
+        ),
+    });
+    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    run.redrive();
+    assert_eq!(run.execution.status, Status::Succeeded, "{:?}", run.execution.failure);
+    let events = run.execution.events.len();
+    assert!((2_000..25_000).contains(&events), "{events}");
 }
