@@ -87,7 +87,7 @@ fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str)
     let secrets = Secrets::add(&mut stack, &plan)?;
     let buckets = Buckets::add(&mut stack, &plan)?;
     let functions = Functions::add(&mut stack, &plan, &buckets, &secrets)?;
-    buckets.protect(&mut stack, &functions.roles)?;
+    buckets.protect(&mut stack, &plan)?;
     let orchestration = Orchestration::add(&mut stack, &plan, &functions, &alerts)?;
     delivery::add(&mut stack, &plan, name)?;
     watching::add(&mut stack, &plan, &functions, &orchestration, &alerts)?;

@@ -84,6 +84,18 @@ fn statements(plan: &Plan<'_>) -> Vec<Statement> {
         "iam:UpdateAssumeRolePolicy",
         "iam:UpdateRole",
     ];
+    let policies = vec![format!("arn:{PARTITION}:iam::{ACCOUNT}:policy/{prefix}-*")];
+    let policy_actions = [
+        "iam:CreatePolicy",
+        "iam:CreatePolicyVersion",
+        "iam:DeletePolicy",
+        "iam:DeletePolicyVersion",
+        "iam:GetPolicy",
+        "iam:GetPolicyVersion",
+        "iam:ListPolicyVersions",
+        "iam:TagPolicy",
+        "iam:UntagPolicy",
+    ];
     let unnamed = [
         "kms:CreateKey",
         "kms:DescribeKey",
@@ -102,7 +114,10 @@ fn statements(plan: &Plan<'_>) -> Vec<Statement> {
         Statement::allow("OwnResources", &services, of_stack),
         // Whoever deploys functions could read the secrets through one; not in one step, all the same.
         Statement::deny("NoSecrets", &["secretsmanager:GetSecretValue"], vec!["*".to_owned()]),
-        Statement::allow("OwnRoles", &role_actions, roles),
+        Statement::allow("OwnRoles", &role_actions, roles.clone()),
+        Statement::allow("OwnPolicies", &policy_actions, policies.clone()),
+        Statement::allow("AttachOwnPolicies", &["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles)
+            .when(json!({ "ArnLike": { "iam:PolicyARN": policies } })),
         Statement::allow(
             "TerraformState",
             &["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],

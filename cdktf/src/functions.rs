@@ -35,6 +35,27 @@ impl Resource for RolePolicy {
     const TYPE: &'static str = "aws_iam_role_policy";
 }
 
+/// A policy of its own: a role's inline policies may have 10,240 characters together, this one 6,144 and there may be ten.
+#[derive(Serialize)]
+pub(crate) struct Policy {
+    pub(crate) name: String,
+    pub(crate) policy: String,
+}
+
+impl Resource for Policy {
+    const TYPE: &'static str = "aws_iam_policy";
+}
+
+#[derive(Serialize)]
+pub(crate) struct PolicyAttachment {
+    pub(crate) role: String,
+    pub(crate) policy_arn: String,
+}
+
+impl Resource for PolicyAttachment {
+    const TYPE: &'static str = "aws_iam_role_policy_attachment";
+}
+
 #[derive(Serialize)]
 pub(crate) struct LogGroup {
     pub(crate) name: String,
@@ -94,15 +115,14 @@ pub(crate) struct Deployed {
     pub(crate) sizing: catalog::Sizing,
 }
 
-/// All functions, and the roles they run under.
+/// All functions.
 pub(crate) struct Functions {
     pub(crate) all: Vec<Deployed>,
-    pub(crate) roles: Vec<String>,
 }
 
 impl Functions {
     pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>, buckets: &Buckets, secrets: &Secrets) -> Result<Self> {
-        let mut functions = Self { all: Vec::new(), roles: Vec::new() };
+        let mut functions = Self { all: Vec::new() };
         let mut archives = BTreeMap::new();
         for function in plan.catalog.all_functions() {
             let program = function.program();
@@ -110,9 +130,7 @@ impl Functions {
                 archives.insert(program, archive(stack, buckets, program)?);
             }
             let archive = archives.get(program).context("the archive was added")?;
-            let (deployed, role) = deploy(stack, plan, buckets, secrets, function, archive)?;
-            functions.all.push(deployed);
-            functions.roles.push(role);
+            functions.all.push(deploy(stack, plan, buckets, secrets, function, archive)?);
         }
         Ok(functions)
     }
@@ -137,7 +155,7 @@ fn deploy(
     secrets: &Secrets,
     function: Function<'_>,
     archive: &Handle<Object>,
-) -> Result<(Deployed, String)> {
+) -> Result<Deployed> {
     let name = plan.catalog.function_name(function);
     let access = plan.catalog.access(function);
     let role = stack.add(
@@ -183,7 +201,7 @@ fn deploy(
             depends_on: vec![attached.address(), logs.address()],
         },
     )?;
-    Ok((Deployed { name, function: deployed, logs, sizing }, role.arn()))
+    Ok(Deployed { name, function: deployed, logs, sizing })
 }
 
 fn vpc(plan: &Plan<'_>) -> Option<Value> {

@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use statemachine::{Names, definition};
 
 use crate::alerts::Alerts;
-use crate::functions::{Functions, LogGroup, Role, RolePolicy};
+use crate::functions::{Functions, LogGroup, Policy, PolicyAttachment, Role, RolePolicy};
 use crate::plan::Plan;
 use crate::policy::{Statement, document, trust};
 use crate::stack::{ACCOUNT, Handle, Resource, Stack, literal};
+
+/// ARNs of functions, at most 140 characters each, that fit one policy.
+const CALLS_IN_A_POLICY: usize = 40;
 
 #[derive(Serialize)]
 pub(crate) struct StateMachine {
@@ -110,7 +113,15 @@ fn machine(stack: &mut Stack, plan: &Plan<'_>, functions: &Functions, alerts: &A
             assume_role_policy: trust("states.amazonaws.com", Some(ACCOUNT)),
         },
     )?;
-    let all = functions.all.iter().map(|deployed| deployed.function.arn()).collect();
+    let mut attached = Vec::new();
+    for (number, some) in functions.all.chunks(CALLS_IN_A_POLICY).enumerate() {
+        let called = some.iter().map(|deployed| deployed.function.arn()).collect();
+        let policy = document(vec![Statement::allow("CallTheFunctions", &["lambda:InvokeFunction"], called)]);
+        let name = format!("{name}-calls-{}", number + 1);
+        let calls = stack.add(&name, Policy { name: name.clone(), policy })?;
+        let attachment = PolicyAttachment { role: role.get("name"), policy_arn: calls.arn() };
+        attached.push(stack.add(&name, attachment)?.address());
+    }
     let log_actions = [
         "logs:CreateLogDelivery",
         "logs:DeleteLogDelivery",
@@ -124,15 +135,14 @@ fn machine(stack: &mut Stack, plan: &Plan<'_>, functions: &Functions, alerts: &A
     let trace =
         ["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
     let statements = vec![
-        Statement::allow("CallTheFunctions", &["lambda:InvokeFunction"], all),
         Statement::allow("Tell", &["sns:Publish"], vec![alerts.topic.arn()]),
         Statement::allow("TellEncrypted", &["kms:Decrypt", "kms:GenerateDataKey"], vec![alerts.key.clone()]),
         // Log delivery and X-Ray have no resources.
         Statement::allow("DeliverLogs", &log_actions, vec!["*".to_owned()]),
         Statement::allow("Trace", &trace, vec!["*".to_owned()]),
     ];
-    let attached =
-        stack.add(&name, RolePolicy { name: "state-machine", role: role.get("id"), policy: document(statements) })?;
+    let own = RolePolicy { name: "state-machine", role: role.get("id"), policy: document(statements) };
+    attached.push(stack.add(&name, own)?.address());
     let machine = StateMachine {
         name: name.clone(),
         r#type: "STANDARD",
@@ -145,7 +155,7 @@ fn machine(stack: &mut Stack, plan: &Plan<'_>, functions: &Functions, alerts: &A
         encryption_configuration: plan.environment.kms_key.as_ref().map(|key| {
             json!({ "type": "CUSTOMER_MANAGED_KMS_KEY", "kms_key_id": key, "kms_data_key_reuse_period_seconds": 300 })
         }),
-        depends_on: vec![attached.address()],
+        depends_on: attached,
     };
     stack.add(&name, machine)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::plan::Plan;
 use crate::policy::{Statement, document};
-use crate::stack::{ACCOUNT, Handle, Resource, Stack};
+use crate::stack::{ACCOUNT, Handle, PARTITION, Resource, Stack};
 
 #[derive(Serialize)]
 pub(crate) struct Bucket {
@@ -98,9 +98,11 @@ impl Buckets {
         })
     }
 
-    /// Once the functions' roles exist: what they create they never overwrite or delete, whatever their own policies say.
-    pub(crate) fn protect(&self, stack: &mut Stack, roles: &[String]) -> Result<()> {
-        let functions = json!({ "ArnEquals": { "aws:PrincipalArn": roles } });
+    /// What the stack's roles create they never overwrite or delete, whatever their own policies say. The roles are told
+    /// by their names' beginning: a list of them would outgrow a bucket's policy.
+    pub(crate) fn protect(&self, stack: &mut Stack, plan: &Plan<'_>) -> Result<()> {
+        let roles = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/{}-*", plan.prefix);
+        let functions = json!({ "ArnLike": { "aws:PrincipalArn": roles } });
         for (name, bucket) in [("ingestion", &self.ingestion), ("processed", &self.processed)] {
             let (own, objects) = (bucket.arn(), format!("{}/*", bucket.arn()));
             let no_delete = Statement::deny(

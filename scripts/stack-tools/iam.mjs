@@ -36,7 +36,12 @@ function resolve(text) {
   });
 }
 
-const policyOf = (name) => JSON.parse(resolve(resources.aws_iam_role_policy[name].policy));
+// A role's own policy, and those attached to it: their names begin with the role's.
+const policiesOf = (role) => {
+  const attached = Object.entries(resources.aws_iam_policy ?? {}).filter(([name]) => name.startsWith(`${role}-calls-`));
+  const own = [[role, resources.aws_iam_role_policy[role]]];
+  return [...own, ...attached].map(([name, body]) => ({ name, policy: JSON.parse(resolve(body.policy)) }));
+};
 const bucketPolicy = (name) => JSON.parse(resolve(resources.aws_s3_bucket_policy[name].policy));
 // The functions of a laptop have no environment in their names.
 const pipeline = calls.find((call) => call.resource.function).resource.function.replace(/-plan$/, "");
@@ -60,7 +65,7 @@ async function isAllowed({ caller, action, resource, context }) {
       resource: { resource: arnOf(resource), accountId: account },
       contextVariables: { "aws:SecureTransport": "true", "aws:PrincipalArn": role, ...context },
     },
-    identityPolicies: [{ name, policy: policyOf(name) }],
+    identityPolicies: policiesOf(name),
     serviceControlPolicies: [],
     resourceControlPolicies: [],
     ...(resource.bucket ? { resourcePolicy: bucketPolicy(resource.bucket) } : {}),

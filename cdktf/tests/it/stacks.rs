@@ -70,8 +70,8 @@ fn every_reference_leads_to_a_resource_of_the_stack() {
 }
 
 /// The ARNs that a policy's statement of that name is about.
-fn statement(stack: &Value, policy: &str, sid: &str) -> BTreeSet<String> {
-    let text = stack["resource"]["aws_iam_role_policy"][policy]["policy"].as_str().expect("a policy");
+fn statement(stack: &Value, kind: &str, policy: &str, sid: &str) -> BTreeSet<String> {
+    let text = stack["resource"][kind][policy]["policy"].as_str().expect("a policy");
     let document: Value = serde_json::from_str(text).expect("it is JSON");
     let statements = document["Statement"].as_array().expect("statements");
     let found = statements.iter().find(|statement| statement["Sid"] == sid).expect("the statement is there");
@@ -93,7 +93,7 @@ fn every_function_of_the_definition_is_deployed_and_may_be_called() {
         .filter(|template| template.starts_with("aws_lambda_function."))
         .map(|template| format!("${{{template}}}"))
         .collect();
-    assert_eq!(called, statement(&stack, "totesys-prod-etl", "CallTheFunctions"));
+    assert_eq!(called, statement(&stack, "aws_iam_policy", "totesys-prod-etl-calls-1", "CallTheFunctions"));
     let functions = stack["resource"]["aws_lambda_function"].as_object().expect("functions");
     assert_eq!((called.len(), functions.len()), (25, 25));
     // It is a definition that our own interpreter takes.
@@ -121,7 +121,7 @@ fn alarms_watch_every_function_and_all_tell_the_topic() {
 #[test]
 fn a_function_may_create_under_its_own_prefix_and_no_policy_says_star_without_need() {
     let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
-    let staff = statement(&stack, "totesys-prod-extract-staff", "CreateOwnObjects");
+    let staff = statement(&stack, "aws_iam_role_policy", "totesys-prod-extract-staff", "CreateOwnObjects");
     assert_eq!(staff, BTreeSet::from(["${aws_s3_bucket.ingestion.arn}/staff/*".to_owned()]));
     let policies = stack["resource"]["aws_iam_role_policy"].as_object().expect("policies");
     // Whoever deploys makes, changes and removes everything of the stack, by its name.
@@ -179,16 +179,33 @@ fn names_stay_within_the_limits_of_aws_even_for_the_longest_tables() {
     }
 }
 
+/// The length of a text once Terraform has put ARNs, the longest there are, where references stand.
+fn resolved_length(text: &str) -> usize {
+    let arn = format!("arn:aws-us-gov:lambda:ap-southeast-1:123456789012:function:{}", "n".repeat(64));
+    let templates = templates(text);
+    let short = templates.iter().map(|template| template.len() + 3).sum::<usize>();
+    text.len() - short + templates.len() * arn.len()
+}
+
+#[test]
+fn policies_of_a_hundred_tables_fit_the_limits_of_iam_and_s3() {
+    let stack = stack_of(&wide(100), "[verylong]\nregion = 'ap-southeast-1'\nrepository = 'o/n'");
+    for (kind, limit) in [("aws_iam_role_policy", 10_240), ("aws_iam_policy", 6_144), ("aws_s3_bucket_policy", 20_480)]
+    {
+        for (name, body) in stack["resource"][kind].as_object().unwrap_or_else(|| panic!("{kind}")) {
+            let length = resolved_length(body["policy"].as_str().expect("a text"));
+            assert!(length <= limit, "{kind}.{name}: {length}");
+        }
+    }
+    let attached = stack["resource"]["aws_iam_role_policy_attachment"].as_object().expect("attachments");
+    assert!((3..=10).contains(&attached.len()), "ten is what a role may have without asking AWS for more");
+}
+
 #[test]
 fn a_hundred_tables_fit_the_limits_of_step_functions() {
     let stack = stack_of(&wide(100), "[verylong]\nregion = 'ap-southeast-1'");
     let machine = stack["resource"]["aws_sfn_state_machine"].as_object().expect("one").values().next().expect("one");
-    let definition = machine["definition"].as_str().expect("a text");
-    // Resolved ARNs are longer than the references to them.
-    let arn = format!("arn:aws-us-gov:lambda:ap-southeast-1:123456789012:function:{}", "n".repeat(64));
-    let resolved = templates(definition)
-        .iter()
-        .fold(definition.len(), |length, template| length - template.len().min(arn.len()) + arn.len());
+    let resolved = resolved_length(machine["definition"].as_str().expect("a text"));
     assert!(resolved < 1_048_576, "{resolved}");
 }
 
@@ -217,14 +234,10 @@ fn another_table_changes_nothing_but_what_is_of_it() {
         .filter(|(kind, name, body)| &new["resource"][*kind][*name] != *body)
         .map(|resource| address(&resource))
         .collect();
-    // What names all functions: who may not overwrite, the definition, who may be called, what is drawn; and the loader,
-    // which reads one prefix more.
+    // What names all functions: what is drawn, who may be called, the definition.
     let expected = [
         "aws_cloudwatch_dashboard.dashboard",
-        "aws_iam_role_policy.totesys-prod-etl",
-        "aws_iam_role_policy.totesys-prod-load",
-        "aws_s3_bucket_policy.ingestion",
-        "aws_s3_bucket_policy.processed",
+        "aws_iam_policy.totesys-prod-etl-calls-1",
         "aws_sfn_state_machine.totesys-prod-etl",
     ];
     assert_eq!(changed, expected);

@@ -36,16 +36,13 @@ impl Catalog {
                 let reads = sources.iter().map(|table| (Bucket::Ingestion, Key::folder(&table.name)));
                 Access { reads: reads.chain([own.clone()]).collect(), creates: vec![own], ..Access::default() }
             }
-            Function::Load => {
-                let targets =
-                    self.warehouse.targets.iter().map(|target| (Bucket::Processed, Key::folder(&target.name)));
-                Access {
-                    reads: targets.chain([commits()]).collect(),
-                    creates: vec![commits()],
-                    warehouse: true,
-                    ..Access::default()
-                }
-            }
+            // Every target's Parquet, and the commits: all there is in that bucket.
+            Function::Load => Access {
+                reads: vec![(Bucket::Processed, String::new())],
+                creates: vec![commits()],
+                warehouse: true,
+                ..Access::default()
+            },
             Function::Halt => Access::default(),
         }
     }
