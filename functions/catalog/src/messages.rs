@@ -195,7 +195,7 @@ pub enum LoadStatus {
     Loaded,
     /// In the warehouse already.
     AlreadyLoaded,
-    /// A newer batch is in the warehouse; this one changed nothing.
+    /// Another batch overtook it; this one changed nothing, and the next one brings what it would have brought.
     Superseded,
 }
 

@@ -92,15 +92,25 @@ impl Ledger {
             .map_err(failed)
     }
 
-    /// The newest batch in the warehouse, if it is newer than this one.
-    pub(crate) async fn newer_than(&self, warehouse: &mut PgConnection, batch: &Batch) -> Result<Option<String>> {
+    /// A batch in the warehouse that this one must not follow: a newer one; or one that came in after this one began, and
+    /// that it does not build on. That is an older one, redriven meanwhile: it may have read the source later.
+    pub(crate) async fn overtaken_by(
+        &self,
+        warehouse: &mut PgConnection,
+        batch: &Batch,
+        base: Option<&BatchName>,
+    ) -> Result<Option<String>> {
         sqlx::query_scalar(
-            "SELECT batch FROM etl.batch WHERE pipeline = $1 AND (started, batch) > ($2::timestamptz, $3)
+            "SELECT batch FROM etl.batch
+              WHERE pipeline = $1
+                AND ((started, batch) > ($2::timestamptz, $3)
+                     OR (committed_at > $2::timestamptz AND batch IS DISTINCT FROM $4))
               ORDER BY started DESC, batch DESC LIMIT 1",
         )
         .bind(&self.pipeline)
         .bind(batch.started.to_rfc3339())
         .bind(batch.name.as_str())
+        .bind(base.map(BatchName::as_str))
         .fetch_optional(warehouse)
         .await
         .map_err(failed)

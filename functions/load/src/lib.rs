@@ -80,8 +80,8 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
         let loaded = Loaded { status: LoadStatus::AlreadyLoaded, ..loaded };
         return Ok(Outcome::Ended { loaded, commit: Some(commit) });
     }
-    if let Some(newer) = ledger.newer_than(warehouse, &request.batch).await? {
-        tracing::info!(batch = %request.batch, newer, "superseded");
+    if let Some(other) = ledger.overtaken_by(warehouse, &request.batch, request.base.as_ref()).await? {
+        tracing::info!(batch = %request.batch, by = other, "superseded");
         let status = LoadStatus::Superseded;
         let loaded =
             Loaded { status, targets: BTreeMap::new(), rejected: 0, committed_at: host::now(), freshness_ms: 0 };

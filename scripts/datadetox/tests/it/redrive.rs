@@ -132,3 +132,35 @@ async fn a_redriven_run_that_others_overtook_changes_nothing() {
     world.assert_same_as_source().await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_run_that_a_redriven_older_one_overtook_changes_nothing_and_loses_nothing() {
+    let mut world = World::new().await;
+    world.load().await;
+    let set = |amount: u32| format!("UPDATE payment SET payment_amount = {amount} WHERE payment_id = 5");
+    world.application(&set(1)).await;
+    world.application("REVOKE SELECT ON payment FROM reader").await;
+    let older = world.run().await;
+    world.assert_held(&older, "ExtractFailed", 1, &["payment"]);
+    world.application("GRANT SELECT ON payment TO reader").await;
+
+    // The newer one has read the payment, and waits for another table.
+    world.application("UPDATE design SET design_name = 'Changed' WHERE design_id = 1").await;
+    let mut holder = world.hold("LOCK TABLE design").await;
+    let newer = world.start(serde_json::json!({})).await;
+    world.until_state(&newer, "Extract payment", "TaskStateExited").await;
+    // The older one reads it later, and is loaded first.
+    world.application(&set(2)).await;
+    world.redrive(&older.name).await;
+    assert_eq!(world.wait(&older.name).await.output["load"]["status"], "loaded");
+    execute(&mut holder, "ROLLBACK").await;
+    let overtaken = world.wait(&newer).await;
+    assert_eq!(overtaken.output["load"]["status"], "superseded", "{overtaken:?}");
+
+    world.load().await;
+    world.assert_same_as_source().await;
+    let versions = "SELECT string_agg(payment_amount::int::text, ' ' ORDER BY payment_record_id) FROM
+                    (SELECT * FROM fact_payment WHERE payment_id = 5 ORDER BY payment_record_id OFFSET 1) AS later";
+    assert_eq!(world.warehouse(versions).await, "2");
+    world.stop().await;
+}

@@ -1,8 +1,6 @@
 //! Rows that cannot be taken: deferred when the next batch brings them again, put aside with the reason when not, healed
 //! when the cause is gone (R6).
 
-use std::time::Duration;
-
 use statemachine::Status;
 
 use crate::world::{World, execute};
@@ -109,24 +107,4 @@ async fn more_bad_rows_than_the_limit_stop_the_batch_and_load_nothing() {
     world.load().await;
     world.assert_same_as_source().await;
     world.stop().await;
-}
-
-impl World {
-    /// Waits until an execution's history holds such an event of a state.
-    async fn until_state(&self, run: &str, state: &str, kind: &str) {
-        let entry = self.stack.engine.find(run).expect("it was started");
-        let mut changes = entry.watch();
-        let seen = async {
-            loop {
-                let found = entry.read().events.iter().any(|event| {
-                    event.kind == kind && event.details.as_ref().is_some_and(|(_, details)| details["name"] == state)
-                });
-                if found {
-                    return;
-                }
-                changes.changed().await.expect("the execution lives");
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), seen).await.expect("the state is reached");
-    }
 }

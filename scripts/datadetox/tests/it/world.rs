@@ -1,6 +1,7 @@
 //! A stack with sample data, and hands on both of its databases.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use datadetox::sample::{SeedSource, seed};
 use datadetox::stack::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
@@ -122,6 +123,24 @@ impl World {
         let scheduled = execution.events.iter().rfind(|event| event.previous == entered.id).expect("it was scheduled");
         let parameters: Value = serde_json::from_str(&text(scheduled, "parameters")).expect("parameters are JSON");
         parameters["Payload"].clone()
+    }
+
+    /// Waits until an execution's history holds such an event of a state.
+    pub(crate) async fn until_state(&self, run: &str, state: &str, kind: &str) {
+        let entry = self.stack.engine.find(run).expect("it was started");
+        let mut changes = entry.watch();
+        let seen = async {
+            loop {
+                let found = entry.read().events.iter().any(|event| {
+                    event.kind == kind && event.details.as_ref().is_some_and(|(_, details)| details["name"] == state)
+                });
+                if found {
+                    return;
+                }
+                changes.changed().await.expect("the execution lives");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), seen).await.expect("the state is reached");
     }
 
     /// How many events of a kind a run's history holds.
