@@ -277,14 +277,7 @@ impl Execution {
             orders.clear();
             self.flow.abort_all();
             let failure = (Some("States.Runtime".to_owned()), Some(cause));
-            orders.extend(self.end_after(
-                last,
-                Status::Failed,
-                "ExecutionFailed",
-                "executionFailedEventDetails",
-                failure,
-                now,
-            ));
+            orders.extend(self.fail(last, failure, now));
             return orders;
         }
         match self.flow.ended() {
@@ -302,18 +295,15 @@ impl Execution {
             Some(Ended::Failed { error, cause }) => {
                 let failure = (error.clone(), cause.clone());
                 let last = self.flow.last_event();
-                orders.extend(self.end_after(
-                    last,
-                    Status::Failed,
-                    "ExecutionFailed",
-                    "executionFailedEventDetails",
-                    failure,
-                    now,
-                ));
+                orders.extend(self.fail(last, failure, now));
             }
             Some(Ended::Aborted) => {}
         }
         orders
+    }
+
+    fn fail(&mut self, after: u64, failure: (Option<String>, Option<String>), now: DateTime<Utc>) -> Vec<Order> {
+        self.end_after(after, Status::Failed, "ExecutionFailed", "executionFailedEventDetails", failure, now)
     }
 
     fn end(

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Kind};
-use catalog::Catalog;
+use catalog::{Catalog, Function};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
@@ -37,7 +37,8 @@ struct Usage {
 }
 
 impl Usage {
-    fn of(events: &[HistoryEvent], catalog: &Catalog) -> Self {
+    /// `prefix` begins the names of the functions that the run called: the pipeline's, and in AWS the environment's.
+    fn of(events: &[HistoryEvent], catalog: &Catalog, prefix: &str) -> Self {
         let mut usage = Self::default();
         let mut scheduled = std::collections::HashMap::new();
         for event in events {
@@ -51,7 +52,9 @@ impl Usage {
                         parameters.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
                     let Some(name) = parameters["FunctionName"].as_str() else { continue };
                     let name = name.rsplit(':').next().unwrap_or_default();
-                    let function = catalog.all_functions().find(|function| name.ends_with(&suffix(catalog, *function)));
+                    let is_called =
+                        |function: &Function<'_>| name.strip_prefix(prefix) == suffix(catalog, *function).as_deref();
+                    let function = catalog.all_functions().find(is_called);
                     let memory = function.map_or(512, |function| catalog.sizing(function).memory_mb);
                     usage.invocations += 1;
                     scheduled.insert(event.id, (event.timestamp, memory));
@@ -81,10 +84,9 @@ impl Usage {
     }
 }
 
-/// A function's name without the pipeline's, which has the environment's in AWS.
-fn suffix(catalog: &Catalog, function: catalog::Function<'_>) -> String {
-    let name = catalog.function_name(function);
-    name.strip_prefix(&catalog.pipeline.name).map_or(name.clone(), str::to_owned)
+/// What follows the pipeline's name in a function's.
+fn suffix(catalog: &Catalog, function: Function<'_>) -> Option<String> {
+    catalog.function_name(function).strip_prefix(&catalog.pipeline.name).map(str::to_owned)
 }
 
 /// Requests to S3, from what the plan had to be done: a table that is read asks for its manifest, writes parts and a
@@ -121,7 +123,9 @@ pub(super) async fn cost(common: &Common, at: &Where, run: Option<String>, busy:
     };
     let description = orchestrator.describe(&arn).await?;
     let output = description.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let mut full = Usage::of(&orchestrator.history(&arn).await?, &catalog);
+    let machine = orchestrator.machine.rsplit(':').next().unwrap_or_default();
+    let prefix = machine.strip_suffix("-etl").unwrap_or(machine);
+    let mut full = Usage::of(&orchestrator.history(&arn).await?, &catalog, prefix);
     requests(&mut full, &output);
     // What a run costs that finds nothing: Plan, Choice, Succeed; one call, a listing and a read.
     let plan = u128::from(catalog.functions.plan.memory_mb);

@@ -98,7 +98,7 @@ async fn every_type_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn a_long_read_is_cut_into_slices_and_goes_on_where_it_stopped() {
-    // One second is less than the margin an extraction keeps: every invocation ends after one slice.
+    // Four seconds are less than the margin that an extraction keeps: every invocation ends after one slice.
     let mut world = world_of_types("timeout_seconds = 4").await;
     world.application(ROWS).await;
     let run = world.load().await;
