@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::secrets::Secrets;
 use crate::stack::Stack;
 use crate::storage::Buckets;
+use crate::warehouse::Warehouse;
 use crate::watching;
 
 /// The version of the format that the CLI reads.
@@ -84,16 +85,15 @@ fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str)
     let plan = Plan { catalog: &named, environment, prefix: prefix.to_owned() };
     let mut stack = Stack::default();
     let alerts = Alerts::add(&mut stack, &plan)?;
-    let secrets = Secrets::add(&mut stack, &plan)?;
+    let warehouse = Warehouse::add(&mut stack, &plan)?;
+    let secrets = Secrets::add(&mut stack, &plan, warehouse.as_ref())?;
     let buckets = Buckets::add(&mut stack, &plan)?;
     let functions = Functions::add(&mut stack, &plan, &buckets, &secrets)?;
     buckets.protect(&mut stack, &plan)?;
     let orchestration = Orchestration::add(&mut stack, &plan, &functions, &alerts)?;
     delivery::add(&mut stack, &plan, name)?;
-    watching::add(&mut stack, &plan, &functions, &orchestration, &alerts)?;
+    watching::add(&mut stack, &plan, &functions, &orchestration, &alerts, warehouse.as_ref())?;
     stack.output("state_machine", orchestration.machine.arn(), "The state machine: datadetox runs --aws.");
-    stack.output("source_secret", secrets.source.get("name"), "Put the reader's credentials for the source here.");
-    stack.output("warehouse_secret", secrets.warehouse.get("name"), "Put the loader's credentials here.");
     stack.output("ingestion_bucket", buckets.ingestion.get("id"), "CSV of the source tables.");
     stack.output("processed_bucket", buckets.processed.get("id"), "Parquet of dimensions and facts.");
     stack.finish(prefix, settings(&plan, name))
@@ -122,18 +122,19 @@ fn settings(plan: &Plan<'_>, environment: &str) -> Value {
     })
 }
 
-/// Writes the assembly of this repository to `CDKTF_OUTDIR`, or to `cdktf/cdktf.out`.
+/// Writes the assembly of this repository to `CDKTF_OUTDIR`, or to `cdktf/cdktf.out`, for the environments of a file: its
+/// path from the repository's root.
 ///
 /// # Errors
 /// Every mistake of the catalogue or of the environments; when a file cannot be read or written.
-pub fn write_assembly() -> Result<()> {
+pub fn write_assembly(environments: &str) -> Result<()> {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let read = |path: &str| {
         let place = format!("{root}/{path}");
         fs::read_to_string(&place).with_context(|| format!("cannot read {place}"))
     };
     let catalog = Catalog::parse("pipeline.toml", &read("pipeline.toml")?)?;
-    let environments = crate::environments("cdktf/environments.toml", &read("cdktf/environments.toml")?)?;
+    let environments = crate::environments(environments, &read(environments)?)?;
     #[expect(clippy::disallowed_methods, reason = "where the CLI wants the assembly is all that the environment says")]
     let folder =
         std::env::var_os("CDKTF_OUTDIR").map_or_else(|| format!("{root}/cdktf/cdktf.out").into(), PathBuf::from);

@@ -110,7 +110,7 @@ fn statements(plan: &Plan<'_>) -> Vec<Statement> {
         "logs:DescribeMetricFilters",
         "sts:GetCallerIdentity",
     ];
-    vec![
+    let mut statements = vec![
         Statement::allow("OwnResources", &services, of_stack),
         // Whoever deploys functions could read the secrets through one; not in one step, all the same.
         Statement::deny("NoSecrets", &["secretsmanager:GetSecretValue"], vec!["*".to_owned()]),
@@ -125,5 +125,51 @@ fn statements(plan: &Plan<'_>) -> Vec<Statement> {
         ),
         // A key has no name before it exists, and what only lists has no resource.
         Statement::allow("WhatHasNoName", &unnamed, vec!["*".to_owned()]),
+    ];
+    if plan.environment.warehouse.is_some() {
+        statements.extend(for_a_warehouse(prefix, &regional));
+    }
+    statements
+}
+
+/// The server of RDS, its groups, and the secret that RDS makes in the name of whoever makes the server.
+fn for_a_warehouse(prefix: &str, regional: &dyn Fn(&str, &str) -> String) -> Vec<Statement> {
+    let own = vec![
+        regional("rds", &format!("db:{prefix}-*")),
+        regional("rds", &format!("subgrp:{prefix}-*")),
+        regional("rds", &format!("pg:{prefix}-*")),
+        regional("rds", &format!("snapshot:{prefix}-*")),
+    ];
+    let changes = [
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:DeleteSecurityGroup",
+        "ec2:ModifySecurityGroupRules",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+    ];
+    let unnamed = [
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateTags",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "kms:CreateGrant",
+        "rds:DescribeDBInstances",
+    ];
+    let role = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/aws-service-role/rds.amazonaws.com/*");
+    vec![
+        Statement::allow("OwnWarehouse", &["rds:*"], own),
+        Statement::allow(
+            "SecretOfRds",
+            &["secretsmanager:CreateSecret", "secretsmanager:RotateSecret", "secretsmanager:TagResource"],
+            vec![regional("secretsmanager", "secret:rds!*")],
+        ),
+        Statement::allow("RoleOfRds", &["iam:CreateServiceLinkedRole"], vec![role]),
+        Statement::allow("OwnSecurityGroup", &changes, vec![regional("ec2", "security-group/*")])
+            .when(json!({ "StringEquals": { "aws:ResourceTag/Pipeline": prefix } })),
+        // A group and its rules have no name before they exist, and what only lists has no resource.
+        Statement::allow("WhatHasNoNameYet", &unnamed, vec!["*".to_owned()]),
     ]
 }

@@ -25,11 +25,39 @@ pub struct Environment {
     /// Security groups of the functions.
     #[serde(default)]
     pub security_groups: Vec<String>,
+    /// Instance class of a Postgres of RDS that is made for the warehouse.
+    pub warehouse: Option<String>,
+    /// The processors that the functions run on.
+    #[serde(default)]
+    pub architecture: Architecture,
     /// ARN of the key that everything is encrypted with.
     pub kms_key: Option<String>,
     /// Days for which logs are kept.
     #[serde(default = "default_log_days")]
     pub log_days: u32,
+}
+
+/// The processors that Lambda has.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// Graviton, a fifth cheaper.
+    #[default]
+    Arm64,
+    /// Intel and AMD.
+    #[serde(rename = "x86_64")]
+    X86,
+}
+
+impl Architecture {
+    /// The name that Lambda and `scripts/package` have for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Arm64 => "arm64",
+            Self::X86 => "x86_64",
+        }
+    }
 }
 
 fn default_log_days() -> u32 {
@@ -50,6 +78,14 @@ pub fn parse(file: &str, text: &str) -> Result<BTreeMap<String, Environment>> {
         }
         if environment.subnets.is_empty() != environment.security_groups.is_empty() {
             bail!("{file}: [{name}] needs both subnets and security_groups, or neither");
+        }
+        if let Some(class) = &environment.warehouse {
+            if environment.subnets.len() < 2 {
+                bail!("{file}: [{name}] warehouse needs subnets in two availability zones: RDS asks for them");
+            }
+            if !class.starts_with("db.") {
+                bail!("{file}: [{name}] warehouse = {class:?} is no instance class of RDS, such as \"db.t4g.small\"");
+            }
         }
     }
     if environments.is_empty() {
@@ -73,6 +109,10 @@ mod tests {
         check("[Prod-1]\nregion = 'x'", "\"Prod-1\" is no environment");
         check("[dev]\nregion = 'x'\nsubnets = ['s']", "needs both subnets and security_groups");
         check("", "names no environment");
+        check("[dev]\nregion = 'x'\nwarehouse = 'db.t4g.micro'", "warehouse needs subnets in two availability zones");
+        let vpc = "[dev]\nregion = 'x'\nsubnets = ['a', 'b']\nsecurity_groups = ['g']\n";
+        check(&format!("{vpc}warehouse = 'large'"), "is no instance class of RDS");
+        check("[dev]\nregion = 'x'\narchitecture = 'mips'", "expected `arm64` or `x86_64`");
         assert_eq!(parse("f", "[dev]\nregion = 'x'").unwrap()["dev"].log_days, 30);
     }
 }

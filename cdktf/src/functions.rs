@@ -104,8 +104,10 @@ impl Resource for LambdaFunction {
     const TYPE: &'static str = "aws_lambda_function";
 }
 
-/// Where `scripts/package` leaves the archives, seen from the folder that Terraform runs in.
-const PACKAGES: &str = "${path.module}/../../../../target/packages";
+/// Where `scripts/package` leaves the archive of a program, seen from the folder that Terraform runs in.
+fn package(plan: &Plan<'_>, program: &str) -> String {
+    format!("${{path.module}}/../../../../target/packages/{}/{program}.zip", plan.environment.architecture.name())
+}
 
 /// A deployed function.
 pub(crate) struct Deployed {
@@ -127,7 +129,7 @@ impl Functions {
         for function in plan.catalog.all_functions() {
             let program = function.program();
             if !archives.contains_key(program) {
-                archives.insert(program, archive(stack, buckets, program)?);
+                archives.insert(program, archive(stack, plan, buckets, program)?);
             }
             let archive = archives.get(program).context("the archive was added")?;
             functions.all.push(deploy(stack, plan, buckets, secrets, function, archive)?);
@@ -137,8 +139,8 @@ impl Functions {
 }
 
 /// One archive a program: all extractions run the same one.
-fn archive(stack: &mut Stack, buckets: &Buckets, program: &str) -> Result<Handle<Object>> {
-    let source = format!("{PACKAGES}/{program}.zip");
+fn archive(stack: &mut Stack, plan: &Plan<'_>, buckets: &Buckets, program: &str) -> Result<Handle<Object>> {
+    let source = package(plan, program);
     let object = Object {
         bucket: buckets.artefacts.get("id"),
         key: format!("functions/{program}.zip"),
@@ -186,12 +188,12 @@ fn deploy(
             role: role.arn(),
             runtime: "provided.al2023",
             handler: "bootstrap",
-            architectures: ["arm64"],
+            architectures: [plan.environment.architecture.name()],
             memory_size: sizing.memory_mb,
             timeout: sizing.timeout_seconds,
             s3_bucket: archive.get("bucket"),
             s3_key: archive.get("key"),
-            source_code_hash: format!("${{filebase64sha256(\"{PACKAGES}/{}.zip\")}}", function.program()),
+            source_code_hash: format!("${{filebase64sha256(\"{}\")}}", package(plan, function.program())),
             environment: json!({ "variables": variables(buckets, secrets, &access) }),
             tracing_config: json!({ "mode": "Active" }),
             logging_config: json!({ "log_format": "Text", "log_group": logs.get("name") }),
@@ -217,10 +219,14 @@ fn variables(buckets: &Buckets, secrets: &Secrets, access: &Access) -> BTreeMap<
         (catalog::environment::PROCESSED_BUCKET, buckets.processed.get("id")),
     ]);
     if access.source {
-        variables.insert(catalog::environment::SOURCE_SECRET, secrets.source.arn());
+        variables.insert(catalog::environment::SOURCE_SECRET, secrets.source.clone());
     }
     if access.warehouse {
-        variables.insert(catalog::environment::WAREHOUSE_SECRET, secrets.warehouse.arn());
+        variables.insert(catalog::environment::WAREHOUSE_SECRET, secrets.warehouse.clone());
+        if let Some((host, database)) = &secrets.warehouse_place {
+            variables.insert(catalog::environment::WAREHOUSE_HOST, host.clone());
+            variables.insert(catalog::environment::WAREHOUSE_DATABASE, database.clone());
+        }
     }
     variables
 }
@@ -264,10 +270,10 @@ fn statements(
     }
     let mut read = Vec::new();
     if access.source {
-        read.push(secrets.source.arn());
+        read.push(secrets.source.clone());
     }
     if access.warehouse {
-        read.push(secrets.warehouse.arn());
+        read.push(secrets.warehouse.clone());
     }
     if !read.is_empty() {
         statements.push(Statement::allow("ReadOwnSecret", &["secretsmanager:GetSecretValue"], read));

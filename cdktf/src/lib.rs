@@ -18,12 +18,13 @@ mod policy;
 mod secrets;
 mod stack;
 mod storage;
+mod warehouse;
 mod watching;
 
 use std::process::ExitCode;
 
 pub use assembly::{Assembly, assembly, write_assembly};
-pub use environment::{Environment, parse as environments};
+pub use environment::{Architecture, Environment, parse as environments};
 
 /// Says what went wrong, on stderr.
 #[expect(clippy::print_stderr, reason = "the CLI shows what its app says there")]

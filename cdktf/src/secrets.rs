@@ -4,7 +4,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::plan::Plan;
-use crate::stack::{Handle, Resource, Stack};
+use crate::stack::{Resource, Stack};
+use crate::warehouse::Warehouse;
 
 #[derive(Serialize)]
 pub(crate) struct Secret {
@@ -18,15 +19,18 @@ impl Resource for Secret {
     const TYPE: &'static str = "aws_secretsmanager_secret";
 }
 
+/// The ARNs of the secrets.
 pub(crate) struct Secrets {
-    pub(crate) source: Handle<Secret>,
-    pub(crate) warehouse: Handle<Secret>,
+    pub(crate) source: String,
+    pub(crate) warehouse: String,
+    /// Host and database of the warehouse, where its secret does not say them.
+    pub(crate) warehouse_place: Option<(String, String)>,
 }
 
 impl Secrets {
-    pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>) -> Result<Self> {
-        let mut secret = |name: &str, description| {
-            stack.add(
+    pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>, own: Option<&Warehouse>) -> Result<Self> {
+        let mut secret = |name: &str, description| -> Result<String> {
+            let secret = stack.add(
                 name,
                 Secret {
                     name: format!("{}/{name}", plan.prefix),
@@ -34,11 +38,15 @@ impl Secrets {
                     kms_key_id: plan.environment.kms_key.clone(),
                     recovery_window_in_days: 7,
                 },
-            )
+            )?;
+            stack.output(&format!("{name}_secret"), secret.get("name"), description);
+            Ok(secret.arn())
         };
-        Ok(Self {
-            source: secret("source", "The reader's credentials for the source: a Postgres URL or the JSON of RDS.")?,
-            warehouse: secret("warehouse", "The loader's credentials for the warehouse, in the same form.")?,
-        })
+        let source = secret("source", "The reader's credentials for the source: a Postgres URL or the JSON of RDS.")?;
+        let warehouse = match own {
+            Some(own) => own.secret(),
+            None => secret("warehouse", "The loader's credentials for the warehouse, in the same form.")?,
+        };
+        Ok(Self { source, warehouse, warehouse_place: own.map(Warehouse::place) })
     }
 }

@@ -40,6 +40,7 @@ impl<R> Handle<R> {
 #[derive(Default)]
 pub(crate) struct Stack {
     resources: BTreeMap<&'static str, BTreeMap<String, Value>>,
+    data: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
     outputs: BTreeMap<String, Value>,
     doubled: Vec<String>,
 }
@@ -58,22 +59,27 @@ impl Stack {
         Ok(Handle { address, of: PhantomData })
     }
 
+    /// Looks something up that is not of the stack, and answers a reference to one of its attributes.
+    pub(crate) fn data(&mut self, kind: &'static str, name: &'static str, query: Value, attribute: &str) -> String {
+        self.data.entry(kind).or_default().insert(name, query);
+        format!("${{data.{kind}.{name}.{attribute}}}")
+    }
+
     /// Adds an output.
     pub(crate) fn output(&mut self, name: &str, value: String, description: &str) {
         self.outputs.insert(name.to_owned(), json!({ "value": value, "description": description }));
     }
 
     /// The stack as `cdk.tf.json` holds it.
-    pub(crate) fn finish(self, name: &str, settings: Value) -> Result<Value> {
+    pub(crate) fn finish(mut self, name: &str, settings: Value) -> Result<Value> {
+        self.data.entry("aws_caller_identity").or_default().insert("current", json!({}));
+        self.data.entry("aws_partition").or_default().insert("current", json!({}));
         if !self.doubled.is_empty() {
             bail!("these resources are in the stack {name} twice: {}", self.doubled.join(", "));
         }
         let mut document = json!({
             "//": { "metadata": { "backend": "s3", "stackName": name, "version": "0.21.0", "overrides": {} }, "outputs": {} },
-            "data": {
-                "aws_caller_identity": { "current": {} },
-                "aws_partition": { "current": {} },
-            },
+            "data": self.data,
             "resource": self.resources,
             "output": self.outputs,
         });

@@ -11,6 +11,7 @@ use crate::functions::{Deployed, Functions};
 use crate::orchestration::Orchestration;
 use crate::plan::Plan;
 use crate::stack::{Resource, Stack};
+use crate::warehouse::Warehouse;
 
 #[derive(Serialize)]
 struct Alarm {
@@ -58,6 +59,8 @@ impl Resource for Dashboard {
 const NEAR: u64 = 80;
 /// A warehouse this old is stale: what the client was promised.
 const STALE_SECONDS: u64 = 30 * 60;
+/// Bytes that a warehouse of RDS should always have free; it takes more by itself at a tenth of what it has.
+const LOW_STORAGE: u64 = 1 << 30;
 /// The namespace of what the functions tell of themselves (`host::metrics`).
 const METRICS: &str = "DataDetox";
 /// Lambda's last line of a call, word by word; `used` is the memory in megabytes.
@@ -170,6 +173,7 @@ pub(crate) fn add(
     functions: &Functions,
     orchestration: &Orchestration,
     alerts: &Alerts,
+    warehouse: Option<&Warehouse>,
 ) -> Result<()> {
     let mut watch = Watch { stack, plan, actions: vec![alerts.topic.arn()] };
     for deployed in &functions.all {
@@ -206,6 +210,17 @@ pub(crate) fn add(
         seconds: 300,
     };
     watch.above("missed", missed, 0, "The schedule could not start a run.".to_owned())?;
+    if let Some(warehouse) = warehouse {
+        let free = Metric {
+            namespace: "AWS/RDS",
+            name: "FreeStorageSpace",
+            dimensions: BTreeMap::from([("DBInstanceIdentifier", warehouse.instance.get("identifier"))]),
+            statistic: "Minimum",
+            seconds: 300,
+        };
+        let low = ("LessThanThreshold", LOW_STORAGE, "missing");
+        watch.alarm("warehouse-storage", free, low, "The warehouse is nearly full.".to_owned())?;
+    }
     let body = dashboard(plan, functions, orchestration).to_string();
     stack.add("dashboard", Dashboard { dashboard_name: plan.prefix.clone(), dashboard_body: body })?;
     Ok(())

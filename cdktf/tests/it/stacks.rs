@@ -52,9 +52,11 @@ fn every_reference_leads_to_a_resource_of_the_stack() {
     let mut references = 0;
     for template in all.iter().flat_map(|text| templates(text)) {
         if template.starts_with("aws_") {
-            let (address, attribute) = template.rsplit_once('.').expect("an attribute");
-            assert!(known.contains(address), "{template}");
-            assert!(["arn", "id", "name", "function_name", "bucket", "key"].contains(&attribute), "{template}");
+            let parts: Vec<&str> = template.splitn(3, '.').collect();
+            let [kind, name, attribute] = parts[..] else { panic!("{template} has no attribute") };
+            assert!(known.contains(&format!("{kind}.{name}")), "{template}");
+            let attributes = ["arn", "id", "name", "function_name", "bucket", "key", "address", "identifier"];
+            assert!(attributes.contains(&attribute) || attribute == "master_user_secret[0].secret_arn", "{template}");
             references += 1;
         } else {
             let of_terraform = ["data.", "path.module", "filesha256(", "filebase64sha256("];
@@ -116,6 +118,32 @@ fn alarms_watch_every_function_and_all_tell_the_topic() {
     }
     assert!(alarms.values().all(|alarm| alarm["alarm_actions"][0] == "${aws_sns_topic.alerts.arn}"));
     assert_eq!(alarms["stale"]["treat_missing_data"], "breaching");
+}
+
+#[test]
+fn a_warehouse_of_rds_is_the_loaders_and_no_password_is_in_the_stack() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    let server = &stack["resource"]["aws_db_instance"]["warehouse"];
+    assert_eq!((&server["manage_master_user_password"], &server["publicly_accessible"]), (&true.into(), &false.into()));
+    assert!(server.get("password").is_none());
+    let secret = "${aws_db_instance.warehouse.master_user_secret[0].secret_arn}";
+    let functions = stack["resource"]["aws_lambda_function"].as_object().expect("functions");
+    for (name, function) in functions {
+        let variables = &function["environment"]["variables"];
+        let of_warehouse = ["SECRET", "HOST", "DATABASE"].map(|what| &variables[format!("DATADETOX_WAREHOUSE_{what}")]);
+        if name == "totesys-prod-load" {
+            assert_eq!(of_warehouse, [secret, "${aws_db_instance.warehouse.address}", "warehouse"]);
+        } else {
+            assert_eq!(of_warehouse, [&Value::Null; 3], "{name}");
+        }
+    }
+    let read = statement(&stack, "aws_iam_role_policy", "totesys-prod-load", "ReadOwnSecret");
+    assert_eq!(read, BTreeSet::from([secret.to_owned()]));
+    // There is no other secret to set.
+    let secrets = stack["resource"]["aws_secretsmanager_secret"].as_object().expect("secrets");
+    assert_eq!(secrets.keys().collect::<Vec<_>>(), ["source"]);
+    let rules = stack["resource"]["aws_vpc_security_group_ingress_rule"].as_object().expect("rules");
+    assert!(rules.values().all(|rule| rule["referenced_security_group_id"] == "sg-1"), "nobody but the functions");
 }
 
 #[test]

@@ -27,18 +27,7 @@ pub(crate) fn shipped() -> Assembly {
 }
 
 /// An environment that sets everything there is to set.
-pub(crate) const EVERYTHING: &str = "
-    [prod]
-    region = 'ap-southeast-1'
-    account = '123456789012'
-    state = 'states'
-    repository = 'terrific/totes'
-    access_logs = 'logs'
-    subnets = ['subnet-1', 'subnet-2']
-    security_groups = ['sg-1']
-    kms_key = 'arn:aws:kms:ap-southeast-1:123456789012:key/1'
-    log_days = 7
-";
+pub(crate) const EVERYTHING: &str = include_str!("../everything.toml");
 
 /// The one stack of a catalogue in one environment.
 pub(crate) fn stack_of(catalogue: &str, environment: &str) -> Value {

@@ -10,6 +10,7 @@
 //! }
 //! ```
 
+mod authorities;
 mod clock;
 mod entry;
 pub mod lake;
@@ -90,8 +91,8 @@ impl Host {
     /// # Errors
     /// `Secret.Unavailable`, or the side's `Unavailable`, `Busy`, `AccessDenied`.
     pub async fn connect(&self, side: Side) -> Result<sqlx::PgConnection> {
-        let id = self.settings.secret_id(side)?;
-        let options = secret::read(&self.aws, side, id).await?;
+        let (id, place) = self.settings.secret(side)?;
+        let options = secret::read(&self.aws, side, id, place).await?;
         let session = postgres::Session {
             application: &self.settings.function_name,
             lock_timeout: self.catalog.source.lock_timeout,

@@ -35,6 +35,14 @@ pub struct Settings {
     pub processed_bucket: String,
     source_secret: Option<String>,
     warehouse_secret: Option<String>,
+    warehouse_place: Place,
+}
+
+/// Where a database is, as far as its secret does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) host: Option<String>,
+    pub(crate) database: Option<String>,
 }
 
 impl Settings {
@@ -67,6 +75,10 @@ impl Settings {
             processed_bucket: get(environment::PROCESSED_BUCKET, needs.lake).unwrap_or_default(),
             source_secret: get(environment::SOURCE_SECRET, needs.source),
             warehouse_secret: get(environment::WAREHOUSE_SECRET, needs.warehouse),
+            warehouse_place: Place {
+                host: get(environment::WAREHOUSE_HOST, false),
+                database: get(environment::WAREHOUSE_DATABASE, false),
+            },
         };
         if missing.is_empty() {
             Ok(settings)
@@ -83,13 +95,16 @@ impl Settings {
             .map_err(|problems| Error::because(Fault::Misconfigured, format!("{name} has mistakes"), problems))
     }
 
-    pub(crate) fn secret_id(&self, side: Side) -> Result<&str> {
-        let id = match side {
-            Side::Source => &self.source_secret,
-            Side::Warehouse => &self.warehouse_secret,
+    /// The secret of a database, and what is known of it beside.
+    pub(crate) fn secret(&self, side: Side) -> Result<(&str, Place)> {
+        let (id, place) = match side {
+            Side::Source => (&self.source_secret, Place::default()),
+            Side::Warehouse => (&self.warehouse_secret, self.warehouse_place.clone()),
         };
-        id.as_deref()
-            .ok_or_else(|| Error::new(Fault::Misconfigured, format!("this function has no credentials for the {side}")))
+        let id = id.as_deref().ok_or_else(|| {
+            Error::new(Fault::Misconfigured, format!("this function has no credentials for the {side}"))
+        })?;
+        Ok((id, place))
     }
 }
 
@@ -115,8 +130,20 @@ mod tests {
         let error = settings.catalog().unwrap_err();
         assert!(error.report().starts_with("cannot read /var/task/pipeline.toml: No such file"), "{}", error.report());
         assert_eq!(
-            settings.secret_id(Side::Warehouse).unwrap_err().to_string(),
+            settings.secret(Side::Warehouse).unwrap_err().to_string(),
             "this function has no credentials for the warehouse"
         );
+    }
+
+    #[test]
+    fn a_place_is_that_of_the_warehouse_alone() {
+        let needs = Needs { lake: false, source: true, warehouse: true };
+        let settings = Settings::read(needs, |name| name.starts_with("DATADETOX_").then(|| name.to_owned())).unwrap();
+        let place = Place {
+            host: Some("DATADETOX_WAREHOUSE_HOST".to_owned()),
+            database: Some("DATADETOX_WAREHOUSE_DATABASE".to_owned()),
+        };
+        assert_eq!(settings.secret(Side::Warehouse).unwrap(), ("DATADETOX_WAREHOUSE_SECRET", place));
+        assert_eq!(settings.secret(Side::Source).unwrap(), ("DATADETOX_SOURCE_SECRET", Place::default()));
     }
 }

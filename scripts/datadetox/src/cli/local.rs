@@ -54,7 +54,10 @@ pub(super) async fn run(common: &Common, options: LocalOptions, full: bool, json
 }
 
 async fn start(common: &Common, options: &LocalOptions) -> Result<Stack> {
-    let programs = build_when_run_by_cargo().await?;
+    let programs = match &options.functions {
+        Some(folder) => folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?,
+        None => build_when_run_by_cargo().await?,
+    };
     let url = |url: &Option<String>| url.as_deref().map(data::secret_of).transpose();
     Stack::start(Config {
         home: common.home.clone(),

@@ -61,6 +61,9 @@ struct LocalOptions {
     /// Record the AWS calls that functions and state machine make, one JSON line each.
     #[arg(long, value_name = "FILE")]
     record_calls: Option<PathBuf>,
+    /// Run the functions' programs of this folder instead of those that were built with this one.
+    #[arg(long, value_name = "FOLDER")]
+    functions: Option<PathBuf>,
     #[command(flatten)]
     sample: SampleOptions,
 }
