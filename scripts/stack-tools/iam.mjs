@@ -19,6 +19,8 @@ const arns = {
   aws_cloudwatch_log_group: (name) =>
     `arn:aws:logs:${region}:${account}:log-group:${resources.aws_cloudwatch_log_group[name].name}`,
   aws_secretsmanager_secret: (name) => `arn:aws:secretsmanager:${region}:${account}:secret:${prefix}/${name}-AbCdEf`,
+  // The secret that RDS manages for its server.
+  aws_db_instance: (name) => `arn:aws:secretsmanager:${region}:${account}:secret:rds!db-${name}-AbCdEf`,
   aws_iam_role: (name) => `arn:aws:iam::${account}:role/${resources.aws_iam_role[name].name}`,
   aws_sns_topic: (name) => `arn:aws:sns:${region}:${account}:${resources.aws_sns_topic[name].name}`,
   aws_sfn_state_machine: (name) => `arn:aws:states:${region}:${account}:stateMachine:${name}`,
@@ -30,8 +32,8 @@ function resolve(text) {
   return text.replace(/\$\{([^}]*)\}/g, (whole, path) => {
     if (path.endsWith("account_id")) return account;
     if (path.endsWith("partition")) return partition;
-    const [kind, name, attribute] = path.split(".");
-    if (attribute !== "arn" || !arns[kind]) throw new Error(`cannot resolve ${whole}`);
+    const [kind, name, ...attribute] = path.split(".");
+    if (!["arn", "master_user_secret[0].secret_arn"].includes(attribute.join(".")) || !arns[kind]) throw new Error(`cannot resolve ${whole}`);
     return arns[kind](name);
   });
 }
@@ -49,7 +51,10 @@ const deployed = (name) => name.replace(new RegExp(`^${pipeline}-`), `${prefix}-
 
 function arnOf(resource) {
   if (resource.bucket) return arns.aws_s3_bucket(resource.bucket) + (resource.key ? `/${resource.key}` : "");
-  if (resource.secret) return arns.aws_secretsmanager_secret(resource.secret);
+  if (resource.secret) {
+    const kept = resource.secret in resources.aws_secretsmanager_secret ? "aws_secretsmanager_secret" : "aws_db_instance";
+    return arns[kept](resource.secret);
+  }
   if (resource.function) return arns.aws_lambda_function(deployed(resource.function));
   if (resource.topic) return arns.aws_sns_topic("alerts");
   return arns.aws_sfn_state_machine(machine);
