@@ -94,6 +94,7 @@ fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str)
     delivery::add(&mut stack, &plan, name)?;
     watching::add(&mut stack, &plan, &functions, &orchestration, &alerts, warehouse.as_ref())?;
     stack.output("state_machine", orchestration.machine.arn(), "The state machine: datadetox runs --aws.");
+    stack.output("alerts_topic", alerts.topic.arn(), "Who hears of trouble.");
     stack.output("ingestion_bucket", buckets.ingestion.get("id"), "CSV of the source tables.");
     stack.output("processed_bucket", buckets.processed.get("id"), "Parquet of dimensions and facts.");
     stack.finish(prefix, settings(&plan, name))

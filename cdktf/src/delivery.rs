@@ -118,6 +118,9 @@ fn statements(plan: &Plan<'_>) -> Vec<Statement> {
         Statement::allow("OwnPolicies", &policy_actions, policies.clone()),
         Statement::allow("AttachOwnPolicies", &["iam:AttachRolePolicy", "iam:DetachRolePolicy"], roles)
             .when(json!({ "ArnLike": { "iam:PolicyARN": policies } })),
+        // To tell the encrypted topic how it went.
+        Statement::allow("PublishEncrypted", &["kms:Decrypt", "kms:GenerateDataKey"], vec!["*".to_owned()])
+            .when(json!({ "StringEquals": { "kms:ViaService": format!("sns.{region}.amazonaws.com") } })),
         Statement::allow(
             "TerraformState",
             &["s3:DeleteObject", "s3:GetObject", "s3:ListBucket", "s3:PutObject"],
