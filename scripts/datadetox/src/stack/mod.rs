@@ -81,6 +81,16 @@ pub struct Stack {
     gateway: JoinHandle<()>,
 }
 
+/// What stands on folder and databases.
+struct Standing {
+    endpoint: String,
+    lambda: Arc<Lambda>,
+    engine: Arc<Engine>,
+    inbox: Arc<Inbox>,
+    aws: SdkConfig,
+    gateway: JoinHandle<()>,
+}
+
 impl Stack {
     /// Starts everything.
     ///
@@ -93,22 +103,42 @@ impl Stack {
             (Some(_), Some(_)) => None,
             _ => Some(Postgres::start(&home, &catalog.pipeline.name).await?),
         };
-        let private = |role: &str| postgres.as_ref().map(|postgres| postgres.secret(role)).unwrap_or_default();
+        match Self::stand(config, &catalog, &home, postgres.as_ref()).await {
+            Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway }) => {
+                Ok(Self { home, catalog, endpoint, postgres, lambda, engine, inbox, aws, gateway })
+            }
+            Err(error) => {
+                // In order, and waited for: the next start finds the folder free.
+                if let Some(postgres) = postgres {
+                    postgres.stop().await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn stand(
+        config: Config,
+        catalog: &Arc<Catalog>,
+        home: &Home,
+        postgres: Option<&Postgres>,
+    ) -> Result<Standing> {
+        let private = |role: &str| postgres.map(|postgres| postgres.secret(role)).unwrap_or_default();
         let source = config.source.unwrap_or_else(|| private(READER));
         let warehouse = config.warehouse.unwrap_or_else(|| private(LOADER));
 
         let calls = Arc::new(calls::Calls::open(config.record_calls.as_deref())?);
         let bound = gateway::bind().await?;
         let endpoint = bound.endpoint.clone();
-        let credentials = Credentials::new(&catalog)?;
-        credentials.write_config(&home, &endpoint)?;
+        let credentials = Credentials::new(catalog)?;
+        credentials.write_config(home, &endpoint)?;
         let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}", catalog.topic_name());
         let inbox = Arc::new(Inbox::new(topic.clone(), home.join("inbox")));
         let catalog_file = config.catalog.canonicalize().context("cannot open the catalogue")?;
         let environment = |function: Function<'_>, name: &str| {
-            function_environment(&catalog, &credentials, &endpoint, &catalog_file, function, name)
+            function_environment(catalog, &credentials, &endpoint, &catalog_file, function, name)
         };
-        let functions = lambda::deploy(&catalog, &config.programs, &home.join("logs"), environment)?;
+        let functions = lambda::deploy(catalog, &config.programs, &home.join("logs"), environment)?;
         let lambda = Lambda::new(functions);
         let aws = sdk_config(&endpoint, credentials.secret(OPERATOR).unwrap_or_default()).await;
         let services = engine::Services {
@@ -116,15 +146,15 @@ impl Stack {
             sns: aws_sdk_sns::Client::new(&aws),
             calls: Arc::clone(&calls),
         };
-        let machine = local_definition(&catalog, topic);
-        let engine = Engine::open(&catalog, machine, home.join("executions"), services)?;
-        let lake = Arc::new(lake::service(&home.join("lake"), &catalog, &credentials, Arc::clone(&calls))?);
+        let machine = local_definition(catalog, topic);
+        let engine = Engine::open(catalog, machine, home.join("executions"), services)?;
+        let lake = Arc::new(lake::service(&home.join("lake"), catalog, &credentials, Arc::clone(&calls))?);
         let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
         let gateway = bound.serve(Services {
             credentials,
             lake,
-            states: states_api::StatesApi::new(Arc::clone(&engine), &catalog),
-            secrets: secrets::Secrets::new(&catalog, source, warehouse),
+            states: states_api::StatesApi::new(Arc::clone(&engine), catalog),
+            secrets: secrets::Secrets::new(catalog, source, warehouse),
             calls,
             inbox: Arc::clone(&inbox),
         });
@@ -134,9 +164,9 @@ impl Stack {
             operator_secret,
             pipeline: catalog.pipeline.name.clone(),
             state_machine: engine.machine_arn.clone(),
-            postgres_port: postgres.as_ref().map(Postgres::port),
+            postgres_port: postgres.map(Postgres::port),
         })?;
-        Ok(Self { home, catalog, endpoint, postgres, lambda, engine, inbox, aws, gateway })
+        Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway })
     }
 
     /// The SDK configuration of the operator.

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -142,6 +142,55 @@ async fn run_loads_once_says_what_it_did_and_the_next_is_up_to_date() {
         (Some("SUCCEEDED"), Some(120))
     );
     assert_eq!(json["tables"].as_array().map(Vec::len), Some(11));
+}
+
+#[tokio::test]
+async fn functions_run_from_a_folder_with_the_catalogue_beside_them_and_their_calls_to_aws_are_recorded() {
+    let shell = Shell::new(|text| text).await;
+    let folder = shell.folder.path().join("functions");
+    std::fs::create_dir(&folder).expect("a folder");
+    let missing = shell.call(&["run", "--functions", "functions"]).await;
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    let named = missing.err.contains("is not built") && missing.err.contains("functions/plan does not exist");
+    assert!(named, "{}", missing.err);
+
+    // As in an unpacked package: the catalogue is found beside the program, and nobody says where.
+    let root = shell.folder.path().display();
+    for function in ["plan", "extract", "transform", "load", "halt"] {
+        let program = programs().await.join(function);
+        let script = format!(
+            "#!/bin/sh\nunset DATADETOX_CATALOG\nexport LAMBDA_TASK_ROOT={root}\necho unpacked {function} >&2\nexec {}\n",
+            program.display()
+        );
+        std::fs::write(folder.join(function), script).expect("it is written");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.join(function), executable).expect("it may run");
+    }
+    let run = shell.call(&["run", "--orders", "50", "--functions", "functions", "--record-calls", "calls.jsonl"]).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let log = std::fs::read_to_string(shell.folder.path().join(".datadetox/logs/totesys-load.log")).expect("a log");
+    assert!(log.starts_with("unpacked load\n"), "{log}");
+
+    let text = std::fs::read_to_string(shell.folder.path().join("calls.jsonl")).expect("a record");
+    let calls: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let of = |caller: &str, action: &str| -> Vec<&Value> {
+        let is_of = |call: &&Value| call["caller"] == caller && call["action"] == action;
+        calls.iter().filter(is_of).map(|call| &call["resource"]).collect()
+    };
+    // Plan, a function a table and a target, load.
+    assert_eq!(of("state machine", "lambda:InvokeFunction").len(), 1 + 11 + 11 + 1);
+    assert_eq!(of("totesys-extract-staff", "secretsmanager:GetSecretValue"), [&json!({ "secret": "source" })]);
+    assert_eq!(of("totesys-load", "secretsmanager:GetSecretValue"), [&json!({ "secret": "warehouse" })]);
+    let put = of("totesys-extract-staff", "s3:PutObject");
+    assert_eq!(put.len(), 2, "a part and its manifest");
+    let own = |object: &&Value| {
+        object["bucket"] == "ingestion" && object["key"].as_str().is_some_and(|key| key.starts_with("staff/"))
+    };
+    assert!(put.iter().all(own), "{put:?}");
+    // Creates, and never overwrites.
+    let created = |call: &&Value| call["action"] == "s3:PutObject" && call["context"]["s3:if-none-match"] == "*";
+    let puts = calls.iter().filter(|call| call["action"] == "s3:PutObject").count();
+    assert_eq!(calls.iter().filter(created).count(), puts);
 }
 
 #[tokio::test]
