@@ -179,6 +179,8 @@ fn dollars(price: Price) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sfn::types::TaskScheduledEventDetails;
+
     use super::*;
 
     #[test]
@@ -188,6 +190,37 @@ mod tests {
         let gigabyte_hour = Usage { megabyte_millis: 1_024 * 3_600_000, ..Usage::default() };
         assert_eq!(dollars(gigabyte_hour.price()), "0.05");
         assert_eq!([dollars(1), dollars(DOLLAR), dollars(DOLLAR * 3 / 2)], ["0.01", "1.00", "1.50"]);
+    }
+
+    #[test]
+    fn a_call_costs_the_memory_of_its_function_whatever_the_environment_adds_to_its_name() {
+        let text = "[pipeline]\nname = 'p'\n[functions.load]\nmemory_mb = 1024\n[source.tables.t]\nkey = 'id'\n\
+                    capture = 'changes'\ncolumns = { id = 'integer' }\n[facts.load]\nfrom = 't'\nsurrogate_key = 'n'\n\
+                    columns = { id = 'id' }\n";
+        let catalog = Catalog::parse("pipeline.toml", text).unwrap();
+        let at = aws_sdk_sfn::primitives::DateTime::from_millis;
+        let parameters = |name: &str| {
+            let parameters =
+                json!({ "FunctionName": format!("arn:aws:lambda:eu-west-2:1:function:{name}") }).to_string();
+            let details = TaskScheduledEventDetails::builder().parameters(parameters);
+            details.resource_type("lambda").resource("invoke").region("eu-west-2").build().unwrap()
+        };
+        let event = |id: i64, kind, millis| {
+            HistoryEvent::builder().id(id).previous_event_id(id - 1).r#type(kind).timestamp(at(millis))
+        };
+        let load = event(1, Kind::TaskScheduled, 0).task_scheduled_event_details(parameters("p-prod-load"));
+        let fact =
+            event(3, Kind::TaskScheduled, 2_000).task_scheduled_event_details(parameters("p-prod-transform-load"));
+        let events = [
+            load.build().unwrap(),
+            event(2, Kind::TaskSucceeded, 1_500).build().unwrap(),
+            fact.build().unwrap(),
+            event(4, Kind::TaskSucceeded, 2_001).build().unwrap(),
+        ];
+        let usage = Usage::of(&events, &catalog, "p-prod");
+        let transform = u128::from(catalog.sizing(Function::Transform(&catalog.warehouse.targets[0].name)).memory_mb);
+        assert_ne!(transform, 1_024);
+        assert_eq!((usage.invocations, usage.megabyte_millis), (2, 1_024 * 1_500 + transform));
     }
 
     #[test]
