@@ -152,15 +152,14 @@ fn for_a_warehouse(prefix: &str, regional: &dyn Fn(&str, &str) -> String) -> Vec
     ];
     let unnamed = [
         "ec2:CreateSecurityGroup",
-        "ec2:CreateTags",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",
         "ec2:DescribeVpcs",
-        "kms:CreateGrant",
         "rds:DescribeDBInstances",
     ];
+    let groups = vec![regional("ec2", "security-group/*"), regional("ec2", "security-group-rule/*")];
     let role = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/aws-service-role/rds.amazonaws.com/*");
     vec![
         Statement::allow("OwnWarehouse", &["rds:*"], own),
@@ -170,7 +169,13 @@ fn for_a_warehouse(prefix: &str, regional: &dyn Fn(&str, &str) -> String) -> Vec
             vec![regional("secretsmanager", "secret:rds!*")],
         ),
         Statement::allow("RoleOfRds", &["iam:CreateServiceLinkedRole"], vec![role]),
-        Statement::allow("OwnSecurityGroup", &changes, vec![regional("ec2", "security-group/*")])
+        // RDS encrypts with the key for as long as the server is there.
+        Statement::allow("LendTheKey", &["kms:CreateGrant"], vec!["*".to_owned()])
+            .when(json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } })),
+        Statement::allow("TagWhatIsMade", &["ec2:CreateTags"], groups.clone()).when(json!({
+            "StringEquals": { "ec2:CreateAction": ["AuthorizeSecurityGroupIngress", "CreateSecurityGroup"] },
+        })),
+        Statement::allow("OwnSecurityGroup", &changes, groups)
             .when(json!({ "StringEquals": { "aws:ResourceTag/Pipeline": prefix } })),
         // A group and its rules have no name before they exist, and what only lists has no resource.
         Statement::allow("WhatHasNoNameYet", &unnamed, vec!["*".to_owned()]),
