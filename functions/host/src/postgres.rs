@@ -99,6 +99,9 @@ pub fn classify(side: Side, doing: &str, error: sqlx::Error) -> Error {
     let kind = match &error {
         sqlx::Error::Database(database) => Kind::of(database.code().as_deref().unwrap_or_default()),
         sqlx::Error::Configuration(_) => Kind::Misconfigured,
+        // A server without TLS, or one that is not who it should be: another try meets the same one.
+        sqlx::Error::Tls(_) => Kind::AccessDenied,
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Kind::AccessDenied,
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => Kind::Bug,
         _ => Kind::Unavailable,
     };
