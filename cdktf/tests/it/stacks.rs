@@ -58,8 +58,11 @@ fn every_reference_leads_to_a_resource_of_the_stack() {
             let attributes = ["arn", "id", "name", "function_name", "bucket", "key", "address", "identifier"];
             assert!(attributes.contains(&attribute) || attribute == "master_user_secret[0].secret_arn", "{template}");
             references += 1;
+        } else if let Some(query) = template.strip_prefix("data.") {
+            let parts: Vec<&str> = query.splitn(3, '.').collect();
+            assert!(parts.len() == 3 && stack["data"][parts[0]].get(parts[1]).is_some(), "{template}");
         } else {
-            let of_terraform = ["data.", "path.module", "filesha256(", "filebase64sha256("];
+            let of_terraform = ["path.module", "filesha256(", "filebase64sha256("];
             assert!(of_terraform.iter().any(|start| template.starts_with(start)), "{template}");
         }
     }
@@ -113,11 +116,26 @@ fn alarms_watch_every_function_and_all_tell_the_topic() {
             assert!(alarms.contains_key(&format!("{short}-{what}")), "{function}: {what}");
         }
     }
-    for what in ["runs-failed", "runs-timed-out", "runs-throttled", "stale", "rejected", "missed"] {
+    for what in ["runs-failed", "runs-timed-out", "runs-throttled", "stale", "rejected", "missed", "warehouse-storage"]
+    {
         assert!(alarms.contains_key(what), "{what}");
     }
     assert!(alarms.values().all(|alarm| alarm["alarm_actions"][0] == "${aws_sns_topic.alerts.arn}"));
     assert_eq!(alarms["stale"]["treat_missing_data"], "breaching");
+}
+
+#[test]
+fn functions_run_on_the_processors_that_the_environment_names_from_packages_for_them() {
+    for (environment, architecture) in [(EVERYTHING, "x86_64"), ("[dev]\nregion = 'eu-west-2'", "arm64")] {
+        let stack = stack_of(&read("pipeline.toml"), environment);
+        for (name, function) in stack["resource"]["aws_lambda_function"].as_object().expect("functions") {
+            assert_eq!(function["architectures"][0], architecture, "{name}");
+        }
+        for (name, archive) in stack["resource"]["aws_s3_object"].as_object().expect("archives") {
+            let expected = format!("${{path.module}}/../../../../target/packages/{architecture}/{name}.zip");
+            assert_eq!(archive["source"], expected);
+        }
+    }
 }
 
 #[test]

@@ -29,11 +29,13 @@ async fn serve(world: &World, authority: &Authority, name: &str) {
         let lines = format!("SELECT line FROM regexp_split_to_table('{}', E'\\r?\\n') AS line", pem.trim());
         execute(&mut admin, &format!("COPY ({lines}) TO PROGRAM 'umask 077; cat > {file}'")).await;
     }
-    execute(&mut admin, "ALTER SYSTEM SET ssl = on").await;
-    execute(&mut admin, "SELECT pg_reload_conf()").await;
     execute(&mut admin, "ALTER ROLE reader PASSWORD 'secret'").await;
+    execute(&mut admin, "ALTER SYSTEM SET ssl = on").await;
+    let loaded = ask(&mut admin, "pg_conf_load_time()").await;
+    execute(&mut admin, "SELECT pg_reload_conf()").await;
+    // Once a session has heard of it, the server takes connections with the new certificate alone.
     let reloaded = async {
-        while ask(&mut admin, "current_setting('ssl')").await != "on" {
+        while ask(&mut admin, "pg_conf_load_time()").await == loaded {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
