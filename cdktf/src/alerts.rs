@@ -65,7 +65,7 @@ impl Alerts {
             Some(key) => key.clone(),
             None => own_key(stack, plan)?,
         };
-        let name = plan.catalog.topic_name();
+        let name = plan.deployment.topic();
         let topic = stack.add("alerts", Topic { name, kms_master_key_id: key.clone() })?;
         let publish = Statement::allow("AlarmsAndRules", &["sns:Publish"], vec![topic.arn()])
             .to(json!({ "Service": PUBLISHERS }))

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use catalog::Catalog;
+use catalog::deployment::Verb;
+use catalog::{Catalog, EnvironmentName};
 use serde_json::{Value, json};
 
 use crate::alerts::Alerts;
@@ -34,11 +36,11 @@ pub struct Assembly {
 ///
 /// # Errors
 /// When a stack names something twice.
-pub fn assembly(catalog: &Catalog, environments: &BTreeMap<String, Environment>) -> Result<Assembly> {
+pub fn assembly(catalog: &Arc<Catalog>, environments: &BTreeMap<EnvironmentName, Environment>) -> Result<Assembly> {
     let mut assembly = Assembly::default();
     let mut stacks = serde_json::Map::new();
     for (name, environment) in environments {
-        let stack_name = format!("{}-{name}", catalog.pipeline.name);
+        let stack_name = environment.deploy(Arc::clone(catalog), name).prefix();
         let folder = format!("stacks/{stack_name}");
         stacks.insert(
             stack_name.clone(),
@@ -47,7 +49,7 @@ pub fn assembly(catalog: &Catalog, environments: &BTreeMap<String, Environment>)
                 "synthesizedStackPath": format!("{folder}/cdk.tf.json"), "annotations": [], "dependencies": [],
             }),
         );
-        let stack = stack(catalog, name, environment, &stack_name)?;
+        let stack = stack(catalog, name, environment)?;
         assembly.add(&format!("{folder}/cdk.tf.json"), &stack)?;
     }
     assembly.add("manifest.json", &json!({ "version": FORMAT, "stacks": stacks }))?;
@@ -79,10 +81,9 @@ impl Assembly {
     }
 }
 
-fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str) -> Result<Value> {
-    let mut named = catalog.clone();
-    named.pipeline.name = prefix.to_owned();
-    let plan = Plan { catalog: &named, environment, prefix: prefix.to_owned() };
+fn stack(catalog: &Arc<Catalog>, name: &EnvironmentName, environment: &Environment) -> Result<Value> {
+    let deployment = environment.deploy(Arc::clone(catalog), name);
+    let plan = Plan { catalog: Arc::clone(catalog), prefix: deployment.prefix(), environment, deployment };
     let mut stack = Stack::default();
     let alerts = Alerts::add(&mut stack, &plan)?;
     let warehouse = Warehouse::add(&mut stack, &plan)?;
@@ -91,13 +92,14 @@ fn stack(catalog: &Catalog, name: &str, environment: &Environment, prefix: &str)
     let functions = Functions::add(&mut stack, &plan, &buckets, &secrets)?;
     buckets.protect(&mut stack, &plan)?;
     let orchestration = Orchestration::add(&mut stack, &plan, &functions, &alerts)?;
-    delivery::add(&mut stack, &plan, name)?;
+    delivery::add(&mut stack, &plan, name.as_str())?;
     watching::add(&mut stack, &plan, &functions, &orchestration, &alerts, warehouse.as_ref())?;
-    stack.output("state_machine", orchestration.machine.arn(), "The state machine: datadetox runs --aws.");
+    let look = format!("The state machine: {}.", plan.deployment.command(Verb::Runs, ""));
+    stack.output("state_machine", orchestration.machine.arn(), &look);
     stack.output("alerts_topic", alerts.topic.arn(), "Who hears of trouble.");
     stack.output("ingestion_bucket", buckets.ingestion.get("id"), "CSV of the source tables.");
     stack.output("processed_bucket", buckets.processed.get("id"), "Parquet of dimensions and facts.");
-    stack.finish(prefix, settings(&plan, name))
+    stack.finish(&plan.prefix, settings(&plan, name.as_str()))
 }
 
 fn settings(plan: &Plan<'_>, environment: &str) -> Value {
@@ -134,7 +136,7 @@ pub fn write_assembly(environments: &str) -> Result<()> {
         let place = format!("{root}/{path}");
         fs::read_to_string(&place).with_context(|| format!("cannot read {place}"))
     };
-    let catalog = Catalog::parse("pipeline.toml", &read("pipeline.toml")?)?;
+    let catalog = Arc::new(Catalog::parse("pipeline.toml", &read("pipeline.toml")?)?);
     let environments = crate::environments(environments, &read(environments)?)?;
     #[expect(clippy::disallowed_methods, reason = "where the CLI wants the assembly is all that the environment says")]
     let folder =

@@ -13,7 +13,7 @@ const ISSUER: &str = "token.actions.githubusercontent.com";
 
 pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>, environment: &str) -> Result<()> {
     let Some(repository) = &plan.environment.repository else { return Ok(()) };
-    let name = format!("{}-deploy", plan.prefix);
+    let name = plan.deployment.deploy_role();
     let provider = format!("arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{ISSUER}");
     let subject = literal(&format!("repo:{repository}:environment:{environment}"));
     let workflow = Statement::allow("TheWorkflow", &["sts:AssumeRoleWithWebIdentity"], Vec::new())
@@ -48,11 +48,11 @@ fn statements(plan: &Plan<'_>) -> Vec<Statement> {
         regional("sqs", &format!("{prefix}-*")),
         regional("events", &format!("rule/{prefix}-*")),
         regional("scheduler", &format!("schedule/default/{prefix}-*")),
-        regional("logs", &format!("log-group:/aws/lambda/{prefix}-*")),
-        regional("logs", &format!("log-group:/aws/vendedlogs/states/{prefix}-*")),
+        regional("logs", &format!("log-group:{}*", plan.deployment.log_groups())),
+        regional("logs", &format!("log-group:{}*", plan.deployment.state_machine_log_groups())),
         regional("secretsmanager", &format!("secret:{prefix}/*")),
         regional("cloudwatch", &format!("alarm:{prefix}-*")),
-        format!("arn:{PARTITION}:cloudwatch::{ACCOUNT}:dashboard/{prefix}"),
+        format!("arn:{PARTITION}:cloudwatch::{ACCOUNT}:dashboard/{}", plan.deployment.dashboard()),
         bucket(&format!("{prefix}-*")),
     ];
     let services = [

@@ -1,8 +1,10 @@
 //! `environments.toml`: where the stack is deployed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use catalog::{Catalog, Deployment, EnvironmentName};
 use serde::Deserialize;
 
 /// One environment.
@@ -37,6 +39,14 @@ pub struct Environment {
     pub log_days: u32,
 }
 
+impl Environment {
+    /// A catalogue deployed to this environment, which has that name.
+    #[must_use]
+    pub fn deploy(&self, catalog: Arc<Catalog>, name: &EnvironmentName) -> Deployment {
+        Deployment::in_aws(catalog, name.clone(), Some(self.region.clone()))
+    }
+}
+
 /// The processors that Lambda has.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -68,14 +78,11 @@ fn default_log_days() -> u32 {
 ///
 /// # Errors
 /// What is wrong with the file, with its line.
-pub fn parse(file: &str, text: &str) -> Result<BTreeMap<String, Environment>> {
-    let environments: BTreeMap<String, Environment> =
-        toml::from_str(text).with_context(|| format!("{file} has a mistake"))?;
-    for (name, environment) in &environments {
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        if name.is_empty() || name.len() > 8 || !name.chars().all(legal) {
-            bail!("{file}: {name:?} is no environment: use up to eight lower-case letters and digits");
-        }
+pub fn parse(file: &str, text: &str) -> Result<BTreeMap<EnvironmentName, Environment>> {
+    let read: BTreeMap<String, Environment> = toml::from_str(text).with_context(|| format!("{file} has a mistake"))?;
+    let mut environments = BTreeMap::new();
+    for (name, environment) in read {
+        let name: EnvironmentName = name.parse().with_context(|| file.to_owned())?;
         if environment.subnets.is_empty() != environment.security_groups.is_empty() {
             bail!("{file}: [{name}] needs both subnets and security_groups, or neither");
         }
@@ -87,6 +94,7 @@ pub fn parse(file: &str, text: &str) -> Result<BTreeMap<String, Environment>> {
                 bail!("{file}: [{name}] warehouse = {class:?} is no instance class of RDS, such as \"db.t4g.small\"");
             }
         }
+        environments.insert(name, environment);
     }
     if environments.is_empty() {
         bail!("{file} names no environment");
@@ -113,6 +121,7 @@ mod tests {
         let vpc = "[dev]\nregion = 'x'\nsubnets = ['a', 'b']\nsecurity_groups = ['g']\n";
         check(&format!("{vpc}warehouse = 'large'"), "is no instance class of RDS");
         check("[dev]\nregion = 'x'\narchitecture = 'mips'", "expected `arm64` or `x86_64`");
-        assert_eq!(parse("f", "[dev]\nregion = 'x'").unwrap()["dev"].log_days, 30);
+        let name: EnvironmentName = "dev".parse().unwrap();
+        assert_eq!(parse("f", "[dev]\nregion = 'x'").unwrap()[&name].log_days, 30);
     }
 }

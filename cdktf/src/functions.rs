@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use catalog::{Access, Function, lake};
+use catalog::deployment::variable;
+use catalog::key::Bucket;
+use catalog::{Access, Function, Side};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -112,6 +114,8 @@ fn package(plan: &Plan<'_>, program: &str) -> String {
 /// A deployed function.
 pub(crate) struct Deployed {
     pub(crate) name: String,
+    /// As alarms call it.
+    pub(crate) short: String,
     pub(crate) function: Handle<LambdaFunction>,
     pub(crate) logs: Handle<LogGroup>,
     pub(crate) sizing: catalog::Sizing,
@@ -158,7 +162,7 @@ fn deploy(
     function: Function<'_>,
     archive: &Handle<Object>,
 ) -> Result<Deployed> {
-    let name = plan.catalog.function_name(function);
+    let name = plan.deployment.function(function);
     let access = plan.catalog.access(function);
     let role = stack.add(
         &name,
@@ -171,7 +175,7 @@ fn deploy(
     let logs = stack.add(
         &name,
         LogGroup {
-            name: format!("/aws/lambda/{name}"),
+            name: plan.deployment.log_group(function),
             retention_in_days: plan.environment.log_days,
             kms_key_id: plan.environment.kms_key.clone(),
         },
@@ -203,7 +207,8 @@ fn deploy(
             depends_on: vec![attached.address(), logs.address()],
         },
     )?;
-    Ok(Deployed { name, function: deployed, logs, sizing })
+    let short = plan.deployment.short_name(function);
+    Ok(Deployed { name, short, function: deployed, logs, sizing })
 }
 
 fn vpc(plan: &Plan<'_>) -> Option<Value> {
@@ -215,18 +220,15 @@ fn vpc(plan: &Plan<'_>) -> Option<Value> {
 /// The settings of a function, under the names that `host::settings` reads.
 fn variables(buckets: &Buckets, secrets: &Secrets, access: &Access) -> BTreeMap<&'static str, String> {
     let mut variables = BTreeMap::from([
-        (catalog::environment::INGESTION_BUCKET, buckets.ingestion.get("id")),
-        (catalog::environment::PROCESSED_BUCKET, buckets.processed.get("id")),
+        (variable::bucket(Bucket::Ingestion), buckets.ingestion.get("id")),
+        (variable::bucket(Bucket::Processed), buckets.processed.get("id")),
     ]);
-    if access.source {
-        variables.insert(catalog::environment::SOURCE_SECRET, secrets.source.clone());
+    if let Some(side) = access.database {
+        variables.insert(variable::secret(side), secrets.of(side).to_owned());
     }
-    if access.warehouse {
-        variables.insert(catalog::environment::WAREHOUSE_SECRET, secrets.warehouse.clone());
-        if let Some((host, database)) = &secrets.warehouse_place {
-            variables.insert(catalog::environment::WAREHOUSE_HOST, host.clone());
-            variables.insert(catalog::environment::WAREHOUSE_DATABASE, database.clone());
-        }
+    if let (Some(Side::Warehouse), Some((host, database))) = (access.database, &secrets.warehouse_place) {
+        variables.insert(variable::WAREHOUSE_HOST, host.clone());
+        variables.insert(variable::WAREHOUSE_DATABASE, database.clone());
     }
     variables
 }
@@ -245,16 +247,16 @@ fn statements(
         // X-Ray has no resources.
         Statement::allow("Trace", &["xray:PutTelemetryRecords", "xray:PutTraceSegments"], vec!["*".to_owned()]),
     ];
-    let bucket = |of: lake::Bucket| match of {
-        lake::Bucket::Ingestion => buckets.ingestion.arn(),
-        lake::Bucket::Processed => buckets.processed.arn(),
+    let bucket = |of: Bucket| match of {
+        Bucket::Ingestion => buckets.ingestion.arn(),
+        Bucket::Processed => buckets.processed.arn(),
     };
-    let objects = |prefixes: &[(lake::Bucket, String)]| -> Vec<String> {
+    let objects = |prefixes: &[(Bucket, String)]| -> Vec<String> {
         prefixes.iter().map(|(of, prefix)| format!("{}/{}*", bucket(*of), literal(prefix))).collect()
     };
     if !access.reads.is_empty() {
         statements.push(Statement::allow("ReadOwnPrefixes", &["s3:GetObject"], objects(&access.reads)));
-        for (of, sid) in [(lake::Bucket::Ingestion, "ListIngestion"), (lake::Bucket::Processed, "ListProcessed")] {
+        for (of, sid) in [(Bucket::Ingestion, "ListIngestion"), (Bucket::Processed, "ListProcessed")] {
             let own = access.reads.iter().filter(|(bucket, _)| *bucket == of);
             let prefixes: Vec<String> = own.map(|(_, prefix)| format!("{}*", literal(prefix))).collect();
             if !prefixes.is_empty() {
@@ -268,21 +270,15 @@ fn statements(
     if !access.creates.is_empty() {
         statements.push(Statement::allow("CreateOwnObjects", &["s3:PutObject"], objects(&access.creates)));
     }
-    let mut read = Vec::new();
-    if access.source {
-        read.push(secrets.source.clone());
-    }
-    if access.warehouse {
-        read.push(secrets.warehouse.clone());
-    }
-    if !read.is_empty() {
-        statements.push(Statement::allow("ReadOwnSecret", &["secretsmanager:GetSecretValue"], read));
+    if let Some(side) = access.database {
+        let own = vec![secrets.of(side).to_owned()];
+        statements.push(Statement::allow("ReadOwnSecret", &["secretsmanager:GetSecretValue"], own));
     }
     if access.executions {
         let machine = format!(
             "arn:{PARTITION}:states:{}:{ACCOUNT}:stateMachine:{}",
             plan.environment.region,
-            plan.catalog.state_machine_name()
+            plan.deployment.state_machine()
         );
         statements.push(Statement::allow("ListExecutions", &["states:ListExecutions"], vec![machine]));
     }

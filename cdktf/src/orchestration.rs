@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use catalog::deployment::Verb;
+use definition::{Names, definition};
 use serde::Serialize;
 use serde_json::{Value, json};
-use statemachine::{Names, definition};
 
 use crate::alerts::Alerts;
 use crate::functions::{Functions, LogGroup, Policy, PolicyAttachment, Role, RolePolicy};
@@ -95,12 +96,11 @@ impl Orchestration {
 }
 
 fn machine(stack: &mut Stack, plan: &Plan<'_>, functions: &Functions, alerts: &Alerts) -> Result<Handle<StateMachine>> {
-    let name = plan.catalog.state_machine_name();
+    let name = plan.deployment.state_machine();
     let logs = stack.add(
         &name,
         LogGroup {
-            // Under this prefix Step Functions shares one resource policy among all its log groups.
-            name: format!("/aws/vendedlogs/states/{name}"),
+            name: plan.deployment.state_machine_log_group(),
             retention_in_days: plan.environment.log_days,
             kms_key_id: plan.environment.kms_key.clone(),
         },
@@ -163,20 +163,20 @@ fn machine(stack: &mut Stack, plan: &Plan<'_>, functions: &Functions, alerts: &A
 /// The definition with references where names stand: first what the catalogue says is made plain text, then they go in.
 fn with_references(plan: &Plan<'_>, functions: &Functions, alerts: &Alerts) -> String {
     let place = |name: &str| format!("@{name}@");
-    let topic = plan.catalog.topic_name();
-    let names = Names { function: &|function| place(&plan.catalog.function_name(function)), topic: place(&topic) };
-    let plain = literal(&definition(plan.catalog, &names).to_string());
+    let topic = plan.deployment.topic();
+    let names = Names { function: &|function| place(&plan.deployment.function(function)), topic: place(&topic) };
+    let plain = literal(&definition(&plan.deployment, &names).to_string());
     let arns = functions.all.iter().map(|deployed| (deployed.name.as_str(), deployed.function.arn()));
     let references = arns.chain([(topic.as_str(), alerts.topic.arn())]);
     references.fold(plain, |text, (name, arn)| text.replace(&format!("\"{}\"", place(name)), &format!("\"{arn}\"")))
 }
 
 fn schedule(stack: &mut Stack, plan: &Plan<'_>, machine: &Handle<StateMachine>) -> Result<Handle<Queue>> {
-    let name = format!("{}-schedule", plan.prefix);
+    let name = plan.deployment.schedule();
     let missed = stack.add(
         "missed",
         Queue {
-            name: format!("{}-missed", plan.prefix),
+            name: plan.deployment.missed_runs(),
             message_retention_seconds: 14 * 24 * 3_600,
             sqs_managed_sse_enabled: plan.environment.kms_key.is_none().then_some(true),
             kms_master_key_id: plan.environment.kms_key.clone(),
@@ -226,7 +226,7 @@ fn rate(every: Duration) -> String {
 
 /// Timeouts, aborts and what no Catch sees.
 fn tell_of_ends(stack: &mut Stack, plan: &Plan<'_>, machine: &Handle<StateMachine>, alerts: &Alerts) -> Result<()> {
-    let name = format!("{}-ended", plan.prefix);
+    let name = plan.deployment.ended_runs();
     let pattern = json!({
         "source": ["aws.states"],
         "detail-type": ["Step Functions Execution Status Change"],
@@ -236,9 +236,10 @@ fn tell_of_ends(stack: &mut Stack, plan: &Plan<'_>, machine: &Handle<StateMachin
     let rule = EventRule { name: name.clone(), description, event_pattern: pattern.to_string() };
     let rule = stack.add(&name, rule)?;
     let template = format!(
-        "\"{}: run <name> ended as <status>. Error: <error>. Look: datadetox show <name> --aws. After the repair: \
-         datadetox redrive <name> --aws. Execution: <arn>\"",
-        plan.prefix
+        "\"{}: run <name> ended as <status>. Error: <error>. Look: {}. After the repair: {}. Execution: <arn>\"",
+        plan.prefix,
+        plan.deployment.command(Verb::Show, "<name>"),
+        plan.deployment.command(Verb::Redrive, "<name>"),
     );
     let transformer = json!({
         "input_paths": {

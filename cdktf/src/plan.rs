@@ -1,13 +1,16 @@
 //! What a stack is made of: the catalogue under the name that its environment gives it.
 
-use catalog::Catalog;
+use std::sync::Arc;
+
+use catalog::{Catalog, Deployment};
 
 use crate::environment::Environment;
 
 /// A catalogue in an environment.
 pub(crate) struct Plan<'p> {
-    /// Its pipeline is named after the environment too: two of them share an account.
-    pub(crate) catalog: &'p Catalog,
+    /// Every name; it begins with the environment's too, because two of them share an account.
+    pub(crate) deployment: Deployment,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) environment: &'p Environment,
     /// Begins every name: `totesys-prod`.
     pub(crate) prefix: String,

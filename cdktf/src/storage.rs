@@ -92,9 +92,9 @@ pub(crate) struct Buckets {
 impl Buckets {
     pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>) -> Result<Self> {
         Ok(Self {
-            ingestion: bucket(stack, plan, "ingestion")?,
-            processed: bucket(stack, plan, "processed")?,
-            artefacts: bucket(stack, plan, "artefacts")?,
+            ingestion: of_lake(stack, plan, catalog::key::Bucket::Ingestion)?,
+            processed: of_lake(stack, plan, catalog::key::Bucket::Processed)?,
+            artefacts: bucket(stack, plan, "artefacts", plan.deployment.artefacts_in(ACCOUNT))?,
         })
     }
 
@@ -133,9 +133,11 @@ fn tls_only(own: String, objects: String) -> Statement {
         .when(json!({ "Bool": { "aws:SecureTransport": "false" } }))
 }
 
-fn bucket(stack: &mut Stack, plan: &Plan<'_>, name: &str) -> Result<Handle<Bucket>> {
-    // Names of buckets are shared by all of AWS: the account makes them ours.
-    let full = format!("{}-{name}-{ACCOUNT}", plan.prefix);
+fn of_lake(stack: &mut Stack, plan: &Plan<'_>, of: catalog::key::Bucket) -> Result<Handle<Bucket>> {
+    bucket(stack, plan, of.name(), plan.deployment.bucket_in(of, ACCOUNT))
+}
+
+fn bucket(stack: &mut Stack, plan: &Plan<'_>, name: &str, full: String) -> Result<Handle<Bucket>> {
     let bucket = stack.add(name, Bucket { bucket: full, force_destroy: false })?;
     let id = bucket.get("id");
     let versioning_configuration = json!({ "status": "Enabled" });

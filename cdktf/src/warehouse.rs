@@ -105,7 +105,7 @@ impl Warehouse {
     /// Adds it where the environment asks for one.
     pub(crate) fn add(stack: &mut Stack, plan: &Plan<'_>) -> Result<Option<Self>> {
         let Some(class) = &plan.environment.warehouse else { return Ok(None) };
-        let name = format!("{}-warehouse", plan.prefix);
+        let name = plan.deployment.warehouse_server();
         let description = format!("{}: the warehouse", plan.prefix);
         let first = plan.environment.subnets.first().context("a warehouse needs subnets")?;
         let vpc_id = stack.data("aws_subnet", "warehouse", json!({ "id": first }), "vpc_id");

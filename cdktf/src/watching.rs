@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use catalog::deployment::metric::{self, Metric};
+use catalog::{Function, ledger};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -61,14 +63,12 @@ const NEAR: u64 = 80;
 const STALE_SECONDS: u64 = 30 * 60;
 /// Bytes that a warehouse of RDS should always have free; it takes more by itself at a tenth of what it has.
 const LOW_STORAGE: u64 = 1 << 30;
-/// The namespace of what the functions tell of themselves (`host::metrics`).
-const METRICS: &str = "DataDetox";
 /// Lambda's last line of a call, word by word; `used` is the memory in megabytes.
 const REPORT: &str =
     "[report=REPORT, l1, id, l2, ms, l3, l4, l5, billed, l6, l7, l8, size, l9, l10, l11, l12, used, ...]";
 
 /// What an alarm watches.
-struct Metric<'m> {
+struct Watched<'m> {
     namespace: &'m str,
     name: &'m str,
     dimensions: BTreeMap<&'static str, String>,
@@ -84,19 +84,19 @@ struct Watch<'w> {
 }
 
 impl Watch<'_> {
-    fn above(&mut self, name: &str, metric: Metric<'_>, threshold: u64, description: String) -> Result<()> {
+    fn above(&mut self, name: &str, metric: Watched<'_>, threshold: u64, description: String) -> Result<()> {
         self.alarm(name, metric, ("GreaterThanThreshold", threshold, "notBreaching"), description)
     }
 
     fn alarm(
         &mut self,
         name: &str,
-        metric: Metric<'_>,
+        metric: Watched<'_>,
         (comparison_operator, threshold, treat_missing_data): (&'static str, u64, &'static str),
         alarm_description: String,
     ) -> Result<()> {
         let alarm = Alarm {
-            alarm_name: format!("{}-{name}", self.plan.prefix),
+            alarm_name: self.plan.deployment.alarm(name),
             alarm_description,
             namespace: metric.namespace.to_owned(),
             metric_name: metric.name.to_owned(),
@@ -125,8 +125,8 @@ impl Watch<'_> {
 
     fn function(&mut self, deployed: &Deployed) -> Result<()> {
         let name = &deployed.name;
-        let short = name.strip_prefix(&self.plan.prefix).unwrap_or(name).trim_start_matches('-').to_owned();
-        let of = |metric, statistic| Metric {
+        let short = &deployed.short;
+        let of = |metric, statistic| Watched {
             namespace: "AWS/Lambda",
             name: metric,
             dimensions: BTreeMap::from([("FunctionName", deployed.function.get("function_name"))]),
@@ -145,7 +145,7 @@ impl Watch<'_> {
         let megabytes = u64::from(deployed.sizing.memory_mb);
         let description = format!("{name} used over {NEAR} % of its {megabytes} MB.");
         let namespace = self.plan.prefix.clone();
-        let used = Metric {
+        let used = Watched {
             namespace: &namespace,
             name: &metric,
             dimensions: BTreeMap::new(),
@@ -156,7 +156,7 @@ impl Watch<'_> {
 
         let (filter, metric) = own("Error lines", "error-lines");
         self.filter(&filter, deployed.logs.get("name"), "{ $.level = \"ERROR\" }", &metric, "1")?;
-        let lines = Metric {
+        let lines = Watched {
             namespace: &namespace,
             name: &metric,
             dimensions: BTreeMap::new(),
@@ -179,7 +179,7 @@ pub(crate) fn add(
     for deployed in &functions.all {
         watch.function(deployed)?;
     }
-    let runs = |name, seconds| Metric {
+    let runs = |name, seconds| Watched {
         namespace: "AWS/States",
         name,
         dimensions: BTreeMap::from([("StateMachineArn", orchestration.machine.arn())]),
@@ -193,16 +193,17 @@ pub(crate) fn add(
     let silence = ("LessThanThreshold", 1, "breaching");
     watch.alarm("stale", runs("ExecutionsSucceeded", STALE_SECONDS), silence, stale)?;
 
-    let load = plan.catalog.function_name(catalog::Function::Load);
-    let rejected = Metric {
-        namespace: METRICS,
-        name: "Rejected",
-        dimensions: BTreeMap::from([("Function", load)]),
+    let load = plan.deployment.function(Function::Load);
+    let rejected = Watched {
+        namespace: metric::NAMESPACE,
+        name: Metric::Rejected.name(),
+        dimensions: BTreeMap::from([(metric::DIMENSION, load)]),
         statistic: "Sum",
         seconds: 300,
     };
-    watch.above("rejected", rejected, 0, "Rows were put aside: SELECT * FROM etl.reject.".to_owned())?;
-    let missed = Metric {
+    let aside = format!("Rows were put aside: {}.", ledger::rejects_of(&plan.catalog.pipeline.name));
+    watch.above("rejected", rejected, 0, aside)?;
+    let missed = Watched {
         namespace: "AWS/SQS",
         name: "ApproximateNumberOfMessagesVisible",
         dimensions: BTreeMap::from([("QueueName", orchestration.missed.get("name"))]),
@@ -211,7 +212,7 @@ pub(crate) fn add(
     };
     watch.above("missed", missed, 0, "The schedule could not start a run.".to_owned())?;
     if let Some(warehouse) = warehouse {
-        let free = Metric {
+        let free = Watched {
             namespace: "AWS/RDS",
             name: "FreeStorageSpace",
             dimensions: BTreeMap::from([("DBInstanceIdentifier", warehouse.instance.get("identifier"))]),
@@ -222,7 +223,7 @@ pub(crate) fn add(
         watch.alarm("warehouse-storage", free, low, "The warehouse is nearly full.".to_owned())?;
     }
     let body = dashboard(plan, functions, orchestration).to_string();
-    stack.add("dashboard", Dashboard { dashboard_name: plan.prefix.clone(), dashboard_body: body })?;
+    stack.add("dashboard", Dashboard { dashboard_name: plan.deployment.dashboard(), dashboard_body: body })?;
     Ok(())
 }
 
@@ -233,16 +234,16 @@ fn dashboard(plan: &Plan<'_>, functions: &Functions, orchestration: &Orchestrati
         let line = |deployed: &Deployed| json!(["AWS/Lambda", metric, "FunctionName", deployed.function.get("function_name"), { "stat": statistic }]);
         functions.all.iter().map(line).collect()
     };
-    let own = |metric: &str, function: &str| json!([METRICS, metric, "Function", function]);
-    let load = plan.catalog.function_name(catalog::Function::Load);
+    let own = |metric: Metric, function: &str| json!([metric::NAMESPACE, metric.name(), metric::DIMENSION, function]);
+    let load = plan.deployment.function(Function::Load);
     let tables = plan.catalog.source.tables.iter();
-    let names = tables.map(|table| plan.catalog.function_name(catalog::Function::Extract(&table.name)));
-    let rows = names.map(|name| own("Rows", &name)).collect();
+    let names = tables.map(|table| plan.deployment.function(Function::Extract(table)));
+    let rows = names.map(|name| own(Metric::Rows, &name)).collect();
     let widgets = [
         ("Runs", vec![run("ExecutionsSucceeded"), run("ExecutionsFailed"), run("ExecutionsTimedOut")], "Sum"),
         ("Time of a run", vec![run("ExecutionTime")], "Maximum"),
-        ("Freshness of the warehouse", vec![own("Freshness", &load)], "Maximum"),
-        ("Rows put aside, rows that wait", vec![own("Rejected", &load), own("Deferred", &load)], "Sum"),
+        ("Freshness of the warehouse", vec![own(Metric::Freshness, &load)], "Maximum"),
+        ("Rows put aside, rows that wait", vec![own(Metric::Rejected, &load), own(Metric::Deferred, &load)], "Sum"),
         ("Rows read of each table", rows, "Sum"),
         ("Time of each function", each("Duration", "Maximum"), "Maximum"),
         ("Calls, the drivers of cost", each("Invocations", "Sum"), "Sum"),

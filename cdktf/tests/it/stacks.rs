@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use catalog::Function;
+use catalog::{Deployment, Function};
 use serde_json::Value;
 
 use crate::world::{EVERYTHING, ROOT, catalog, read, resources, shipped, stack_of};
@@ -103,7 +103,7 @@ fn every_function_of_the_definition_is_deployed_and_may_be_called() {
     assert_eq!((called.len(), functions.len()), (25, 25));
     // It is a definition that our own interpreter takes.
     let parsed: Value = serde_json::from_str(definition).expect("it is JSON");
-    statemachine::Machine::parse(&parsed).expect("it is a state machine");
+    asl::Machine::parse(&parsed).expect("it is a state machine");
 }
 
 #[test]
@@ -299,6 +299,6 @@ fn names_of_the_catalogue_are_no_templates() {
     let mine: Vec<&String> = all.iter().filter(|text| text.contains("{b}")).collect();
     assert!(!mine.is_empty() && mine.iter().all(|text| !text.replace("$${", "").contains("${b}")), "{mine:?}");
     let catalogue = catalog(text);
-    let table = &catalogue.source.tables[0].name;
-    assert!(!catalogue.function_name(Function::Extract(table)).contains('$'));
+    let deployment = Deployment::on_laptop(catalogue);
+    assert!(!deployment.function(Function::Extract(&deployment.catalog.source.tables[0])).contains('$'));
 }

@@ -1,8 +1,9 @@
 //! Stacks to look at.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use catalog::Catalog;
+use catalog::{Catalog, EnvironmentName};
 use cdktf::{Assembly, Environment};
 use serde_json::Value;
 
@@ -12,11 +13,11 @@ pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(format!("{ROOT}/{path}")).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-pub(crate) fn catalog(text: &str) -> Catalog {
-    Catalog::parse("pipeline.toml", text).unwrap_or_else(|problems| panic!("{problems}"))
+pub(crate) fn catalog(text: &str) -> Arc<Catalog> {
+    Arc::new(Catalog::parse("pipeline.toml", text).unwrap_or_else(|problems| panic!("{problems}")))
 }
 
-pub(crate) fn environments(text: &str) -> BTreeMap<String, Environment> {
+pub(crate) fn environments(text: &str) -> BTreeMap<EnvironmentName, Environment> {
     cdktf::environments("environments.toml", text).expect("they are right")
 }
 

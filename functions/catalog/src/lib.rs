@@ -1,39 +1,48 @@
 //! The catalogue: `pipeline.toml` parsed and checked, and the words in which the rest of the pipeline speaks.
 //!
-//! Identifiers, object keys, messages between functions, faults. Pure: no I/O, no clock, no environment.
+//! Three floors: the model (what the file means), the contract (what functions say to each other), the deployment (every
+//! name, and what each function reaches). Pure: no I/O, no clock, no environment.
 //!
-//! ```ignore
-//! let catalog = catalog::Catalog::parse("pipeline.toml", &text)?;
-//! let table = catalog.table("sales_order").ok_or("no such table")?;
-//! let key = catalog::lake::Key::manifest(&table.name, &batch).to_string();
+//! ```
+//! use catalog::{BatchName, Catalog, key::Key};
+//!
+//! let text = "
+//!     [pipeline]
+//!     name = 'shop'
+//!     [source.tables.staff]
+//!     key = 'id'
+//!     capture = 'snapshot'
+//!     columns = { id = 'integer', name = 'text' }
+//!     [dimensions.dim_staff]
+//!     from = 'staff'
+//!     columns = { id = 'id', name = 'name' }
+//! ";
+//! let catalog = Catalog::parse("pipeline.toml", text).expect("a catalogue");
+//! let table = catalog.table("staff").expect("a table");
+//! let batch = BatchName::new("2026-11-23T13-05-00.123Z").expect("a name");
+//! assert_eq!(Key::manifest(&table.name, &batch).to_string(), "staff/2026-11-23T13-05-00.123Z/manifest.json");
 //! ```
 
-mod access;
-mod batch;
+mod contract;
+pub mod deployment;
 pub mod digest;
 mod document;
-pub mod environment;
-pub mod fault;
-pub mod lake;
-pub mod messages;
 mod model;
-mod naming;
 mod parse;
 mod problem;
 mod sql;
-mod value_type;
 
-pub use access::Access;
-pub use batch::{Batch, BatchName, BatchNameError};
-pub use fault::{Error, Fault, Result};
+pub use contract::batch::{Batch, BatchName, BatchNameError};
+pub use contract::fault::{Error, Fault, Result};
+pub use contract::side::Side;
+pub use contract::{fault, key, ledger, manifest, message, state};
+pub use deployment::{Access, Deployment, EnvironmentName, Function};
 pub use model::{
-    CalendarAttribute, Capture, Catalog, ColumnRef, Expression, Functions, Join, Origin, Pipeline, Sizing, Source,
-    SourceColumn, Table, Target, TargetColumn, TargetKind, Warehouse,
+    CalendarAttribute, Capture, Catalog, ColumnRef, Expression, Field, Functions, Join, MAX_PRECISION, Origin, PgType,
+    Pipeline, Reference, Sizing, Source, SourceColumn, Table, Target, TargetColumn, TargetKind, ValueType, Warehouse,
 };
-pub use naming::Function;
 pub use problem::{Problem, Problems};
 pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified, written_since};
-pub use value_type::{MAX_PRECISION, PgType, ValueType};
 
 /// The column that carries a row's transaction id (`xmin`) beside the mapped ones, in CSV, Parquet and staging tables.
 pub const ROW_VERSION: &str = "_xmin";

@@ -13,14 +13,16 @@ mod statement;
 
 use std::time::{Duration, Instant};
 
-use catalog::lake::{ExtractManifest, Key, ManifestColumn, Part, SliceRecord};
-use catalog::messages::{ExtractRequest, Extracted, Read, StepStatus};
-use catalog::{Error, Fault, Result, Table};
+use catalog::deployment::metric::Metric;
+use catalog::key::Key;
+use catalog::manifest::{ExtractManifest, ManifestColumn, Part, SliceRecord};
+use catalog::message::{ExtractRequest, Extracted, Read, StepStatus};
+use catalog::{Error, Fault, Result, Side, Table};
 use futures_util::TryStreamExt as _;
 use host::lake::Created;
-use host::metrics::{self, Unit};
+use host::metrics;
 use host::postgres::classify;
-use host::{Bucket, Host, Side};
+use host::{Bucket, Host};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::parts::PartWriter;
@@ -66,7 +68,7 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
         "extracted",
         began,
         serde_json::json!({ "batch": manifest.batch.name, "table": manifest.table }),
-        &[("Rows", Unit::Count, manifest.rows), ("Bytes", Unit::Bytes, manifest.bytes)],
+        &[(Metric::Rows, manifest.rows), (Metric::Bytes, manifest.bytes)],
     );
     Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
 }

@@ -4,5 +4,5 @@ use host::{Needs, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    host::serve(Needs { source: true, ..Needs::LAKE }, extract::handle).await
+    host::serve(Needs::SOURCE, extract::handle).await
 }

@@ -1,6 +1,7 @@
 //! CSV parts: rows collected until a part is large enough, then written while the next one is read.
 
-use catalog::lake::{Format, Key, Part};
+use catalog::key::{Format, Key};
+use catalog::manifest::Part;
 use catalog::{BatchName, Error, Fault, Result, Table};
 use host::{Bucket, Host};
 use tokio::task::JoinSet;

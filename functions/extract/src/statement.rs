@@ -1,6 +1,6 @@
 //! The statements that read a table. COPY takes no parameters, so names and keys are quoted here, by their types.
 
-use catalog::messages::{Read, TablePlan};
+use catalog::message::{Read, TablePlan};
 use catalog::{Ident, Literal, ROW_VERSION, Table, qualified, written_since};
 
 /// What is read.
@@ -55,7 +55,7 @@ impl Select<'_> {
     }
 
     fn key(&self, print: impl Fn(&Ident) -> String) -> String {
-        self.table.key.iter().map(print).collect::<Vec<_>>().join(", ")
+        self.table.key.iter().map(|field| print(&field.column.name)).collect::<Vec<_>>().join(", ")
     }
 
     fn condition(&self, range: &Range) -> String {

@@ -7,7 +7,7 @@
 //! assert!(halt::handle(HaltRequest { noted: 0, now: 1, .. }).is_ok());
 //! ```
 
-use catalog::messages::{HaltRequest, Phase};
+use catalog::message::{HaltRequest, Phase};
 use catalog::{Error, Fault, Result};
 
 /// The longest cause: Step Functions cuts one at 32,768 characters.
@@ -44,7 +44,7 @@ pub fn handle(request: HaltRequest) -> Result<Phase> {
 
 #[cfg(test)]
 mod tests {
-    use catalog::messages::Failure;
+    use catalog::message::Failure;
 
     use super::*;
 

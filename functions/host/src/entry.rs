@@ -38,7 +38,9 @@ where
         async move {
             let call = Call { request_id: event.context.request_id, deadline_ms: event.context.deadline };
             let answer = async {
-                let host = host.get_or_try_init(async || Host::new(Settings::from_environment(needs)?).await).await?;
+                let host = host
+                    .get_or_try_init(async || Host::new(Settings::from_environment(needs)?, crate::aws().await))
+                    .await?;
                 let host = Host { call: call.clone(), ..host.clone() };
                 answer(event.payload, &*handle, &host).await
             };

@@ -3,8 +3,8 @@
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-pub use catalog::lake::Bucket;
-use catalog::lake::Part;
+pub use catalog::key::Bucket;
+use catalog::manifest::Part;
 use catalog::{Error, Fault, Result, digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

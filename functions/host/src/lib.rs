@@ -3,10 +3,11 @@
 //! A function is a `main.rs` of a few lines over `handle(request, &Host)` in its library. Nothing here knows whether it
 //! runs in AWS or on a laptop: endpoints and credentials come from the environment, the SDKs are the real ones.
 //!
-//! ```ignore
+//! ```no_run
+//! # async fn handle(request: u32, host: &host::Host) -> catalog::Result<u32> { Ok(request) }
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), host::RuntimeError> {
-//!     host::serve(host::Needs { source: true, ..host::Needs::LAKE }, extract::handle).await
+//!     host::serve(host::Needs::SOURCE, handle).await
 //! }
 //! ```
 
@@ -22,12 +23,11 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{Catalog, Result};
+use catalog::{Catalog, Result, Side};
 
 pub use clock::now;
 pub use entry::{RuntimeError, serve, serve_pure};
 pub use lake::{Bucket, Lake};
-pub use postgres::Side;
 pub use settings::{Needs, Settings};
 
 /// What a handler works with: the catalogue, connected clients, and the call it serves.
@@ -69,13 +69,12 @@ impl Call {
 }
 
 impl Host {
-    /// Connects what the settings name. No request is made yet.
+    /// Connects what the settings name, through clients of this configuration. No request is made yet.
     ///
     /// # Errors
     /// `Misconfigured` when the catalogue cannot be read.
-    pub async fn new(settings: Settings) -> Result<Self> {
+    pub fn new(settings: Settings, aws: aws_config::SdkConfig) -> Result<Self> {
         let catalog = Arc::new(settings.catalog()?);
-        let aws = aws().await;
         let lake = Lake::new(&aws, &settings);
         Ok(Self { settings: Arc::new(settings), aws, catalog, lake, call: Call::default() })
     }

@@ -1,9 +1,8 @@
 //! Connections to the two databases: the session every statement relies on, and what an error of theirs means.
 
-use std::fmt;
 use std::time::Duration;
 
-use catalog::{Error, Fault, Result};
+use catalog::{Error, Fault, Result, Side};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
@@ -11,24 +10,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A statement is cancelled this long before Lambda would kill the function, so that the error is the database's.
 const MARGIN: Duration = Duration::from_secs(2);
-
-/// One of the two databases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The application's.
-    Source,
-    /// The analysts'.
-    Warehouse,
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "source",
-            Self::Warehouse => "warehouse",
-        })
-    }
-}
 
 /// What a session is told beside the constants.
 pub struct Session<'a> {

@@ -1,12 +1,11 @@
 //! Database credentials from the secret store. They pass from its answer into the connection and are kept nowhere.
 
 use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
-use catalog::{Error, Fault, Result};
+use catalog::{Error, Fault, Result, Side};
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::authorities;
-use crate::postgres::Side;
 use crate::settings::Place;
 
 /// The form in which RDS keeps credentials, and the members that people add to it.

@@ -2,24 +2,24 @@
 
 use std::path::PathBuf;
 
-use catalog::{Catalog, Error, Fault, Result, environment};
-
-use crate::postgres::Side;
+use catalog::deployment::variable;
+use catalog::key::Bucket;
+use catalog::{Catalog, Error, Fault, Result, Side};
 
 /// Which settings a function cannot do without.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
-    /// The buckets and the catalogue.
-    pub lake: bool,
-    /// The secret with the source credentials.
-    pub source: bool,
-    /// The secret with the warehouse credentials.
-    pub warehouse: bool,
+    /// The database whose credentials it reads.
+    database: Option<Side>,
 }
 
 impl Needs {
     /// The buckets and the catalogue, no database.
-    pub const LAKE: Self = Self { lake: true, source: false, warehouse: false };
+    pub const LAKE: Self = Self { database: None };
+    /// The buckets, the catalogue, and the source's credentials.
+    pub const SOURCE: Self = Self { database: Some(Side::Source) };
+    /// The buckets, the catalogue, and the warehouse's credentials.
+    pub const WAREHOUSE: Self = Self { database: Some(Side::Warehouse) };
 }
 
 /// The settings of a function, as they were said.
@@ -51,13 +51,17 @@ impl Settings {
     /// # Errors
     /// `Misconfigured` with the name of every needed setting that is missing.
     pub fn from_environment(needs: Needs) -> Result<Self> {
-        Self::read(needs, |name| {
+        Self::of(needs, |name| {
             #[expect(clippy::disallowed_methods, reason = "this is where a function reads its environment")]
             std::env::var(name).ok()
         })
     }
 
-    fn read(needs: Needs, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// Reads another environment than the process', variable by variable.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of(needs: Needs, lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut missing = Vec::new();
         let mut get = |name: &'static str, needed: bool| {
             let value = lookup(name).filter(|value| !value.is_empty());
@@ -69,15 +73,15 @@ impl Settings {
         let task_root = get("LAMBDA_TASK_ROOT", false).unwrap_or_else(|| ".".to_owned());
         let settings = Self {
             function_name: get("AWS_LAMBDA_FUNCTION_NAME", false).unwrap_or_default(),
-            catalog: get(environment::CATALOG, false)
+            catalog: get(variable::CATALOG, false)
                 .map_or_else(|| PathBuf::from(task_root).join("pipeline.toml"), PathBuf::from),
-            ingestion_bucket: get(environment::INGESTION_BUCKET, needs.lake).unwrap_or_default(),
-            processed_bucket: get(environment::PROCESSED_BUCKET, needs.lake).unwrap_or_default(),
-            source_secret: get(environment::SOURCE_SECRET, needs.source),
-            warehouse_secret: get(environment::WAREHOUSE_SECRET, needs.warehouse),
+            ingestion_bucket: get(variable::bucket(Bucket::Ingestion), true).unwrap_or_default(),
+            processed_bucket: get(variable::bucket(Bucket::Processed), true).unwrap_or_default(),
+            source_secret: get(variable::secret(Side::Source), needs.database == Some(Side::Source)),
+            warehouse_secret: get(variable::secret(Side::Warehouse), needs.database == Some(Side::Warehouse)),
             warehouse_place: Place {
-                host: get(environment::WAREHOUSE_HOST, false),
-                database: get(environment::WAREHOUSE_DATABASE, false),
+                host: get(variable::WAREHOUSE_HOST, false),
+                database: get(variable::WAREHOUSE_DATABASE, false),
             },
         };
         if missing.is_empty() {
@@ -114,18 +118,21 @@ mod tests {
 
     #[test]
     fn every_missing_name_is_told_at_once() {
-        let needs = Needs { source: true, ..Needs::LAKE };
+        let needs = Needs::SOURCE;
         let lookup = |name: &str| (name == "DATADETOX_INGESTION_BUCKET").then(|| "raw".to_owned());
-        let error = Settings::read(needs, lookup).unwrap_err();
+        let error = Settings::of(needs, lookup).unwrap_err();
         assert_eq!(error.to_string(), "the environment lacks DATADETOX_PROCESSED_BUCKET, DATADETOX_SOURCE_SECRET");
         assert_eq!(error.fault(), Fault::Misconfigured);
     }
 
     #[test]
     fn the_catalogue_lies_beside_the_program_unless_said_otherwise() {
-        let needs = Needs { lake: false, source: false, warehouse: false };
-        let settings =
-            Settings::read(needs, |name| (name == "LAMBDA_TASK_ROOT").then(|| "/var/task".to_owned())).unwrap();
+        let lookup = |name: &str| match name {
+            "LAMBDA_TASK_ROOT" => Some("/var/task".to_owned()),
+            name if name.ends_with("_BUCKET") => Some("bucket".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::of(Needs::LAKE, lookup).unwrap();
         assert_eq!(settings.catalog, PathBuf::from("/var/task/pipeline.toml"));
         let error = settings.catalog().unwrap_err();
         assert!(error.report().starts_with("cannot read /var/task/pipeline.toml: No such file"), "{}", error.report());
@@ -137,8 +144,8 @@ mod tests {
 
     #[test]
     fn a_place_is_that_of_the_warehouse_alone() {
-        let needs = Needs { lake: false, source: true, warehouse: true };
-        let settings = Settings::read(needs, |name| name.starts_with("DATADETOX_").then(|| name.to_owned())).unwrap();
+        let settings =
+            Settings::of(Needs::WAREHOUSE, |name| name.starts_with("DATADETOX_").then(|| name.to_owned())).unwrap();
         let place = Place {
             host: Some("DATADETOX_WAREHOUSE_HOST".to_owned()),
             database: Some("DATADETOX_WAREHOUSE_DATABASE".to_owned()),

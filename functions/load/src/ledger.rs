@@ -1,9 +1,9 @@
 //! The pipeline's own schema in the warehouse: which batches are in it, and the rows that could not be taken.
 
-use catalog::lake::{Commit, Reject};
-use catalog::messages::{LoadRequest, Loaded};
-use catalog::{Batch, BatchName, Catalog, Error, Fault, Result, Target};
-use host::Side;
+use catalog::manifest::Reject;
+use catalog::message::{LoadRequest, Loaded};
+use catalog::state::Commit;
+use catalog::{Batch, BatchName, Catalog, Error, Fault, Result, Side, Target};
 use host::postgres::classify;
 use serde_json::Value;
 use sqlx::{PgConnection, Row as _};

@@ -13,12 +13,15 @@ mod stage;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use catalog::lake::{Commit, Key, TransformManifest};
-use catalog::messages::{Counts, LoadRequest, LoadStatus, Loaded};
-use catalog::{Error, Fault, Ident, Result, Target};
-use host::metrics::{self, Unit};
+use catalog::deployment::metric::Metric;
+use catalog::key::Key;
+use catalog::manifest::TransformManifest;
+use catalog::message::{Counts, LoadRequest, LoadStatus, Loaded};
+use catalog::state::Commit;
+use catalog::{Error, Fault, Ident, Result, Side, Target};
+use host::metrics;
 use host::postgres::classify;
-use host::{Bucket, Host, Side};
+use host::{Bucket, Host};
 use sqlx::PgConnection;
 
 use crate::ledger::Ledger;
@@ -53,11 +56,11 @@ pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
         began,
         serde_json::json!({ "batch": request.batch.name, "status": loaded.status }),
         &[
-            ("Added", Unit::Count, sum(|counts| counts.added)),
-            ("Updated", Unit::Count, sum(|counts| counts.updated)),
-            ("Deferred", Unit::Count, sum(|counts| counts.deferred)),
-            ("Rejected", Unit::Count, loaded.rejected),
-            ("Freshness", Unit::Milliseconds, loaded.freshness_ms),
+            (Metric::Added, sum(|counts| counts.added)),
+            (Metric::Updated, sum(|counts| counts.updated)),
+            (Metric::Deferred, sum(|counts| counts.deferred)),
+            (Metric::Rejected, loaded.rejected),
+            (Metric::Freshness, loaded.freshness_ms),
         ],
     );
     Ok(loaded)

@@ -4,5 +4,5 @@ use host::{Needs, RuntimeError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    host::serve(Needs { warehouse: true, ..Needs::LAKE }, load::handle).await
+    host::serve(Needs::WAREHOUSE, load::handle).await
 }

@@ -1,8 +1,7 @@
 //! A stage into its table, set by set: R3 for what is there already, R6 for what points nowhere.
 
-use catalog::messages::Counts;
-use catalog::{Batch, Catalog, Literal, ROW_VERSION, Result, Target, TargetColumn, TargetKind, qualified};
-use host::Side;
+use catalog::message::Counts;
+use catalog::{Batch, Catalog, Literal, ROW_VERSION, Result, Side, Target, TargetColumn, TargetKind, qualified};
 use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
@@ -159,10 +158,9 @@ impl Merge<'_> {
     /// it was filled in this very transaction.
     async fn take_orphans(&self, warehouse: &mut PgConnection, horizon: u64) -> Result<Orphans> {
         let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, (column, dimension)) in self.target.references().enumerate() {
-            let found = self.catalog.target(dimension.as_str()).and_then(|dimension| dimension.key.first());
-            let Some(key) = found else { continue };
-            let (name, key) = (column.name.sql(), key.sql());
+        for (number, (column, reference)) in self.target.references().enumerate() {
+            let dimension = &reference.dimension;
+            let (name, key) = (column.name.sql(), reference.key.sql());
             let dimension_table = qualified(&self.catalog.warehouse.schema, dimension);
             joins.push(format!("LEFT JOIN {dimension_table} AS d{number} ON d{number}.{key} = s.{name}"));
             let missing = format!("(s.{name} IS NOT NULL AND d{number}.{key} IS NULL)");

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::{Catalog, Error, Fault, Ident, Result, Target, TargetKind, qualified};
-use host::Side;
+use catalog::{Catalog, Error, Fault, Ident, Result, Side, Target, TargetKind, qualified};
 use host::postgres::classify;
 use serde::Deserialize;
 use sqlx::{PgConnection, Row as _};
@@ -228,18 +227,17 @@ fn missing_keys(catalog: &Catalog, target: &Target, live: &LiveTable) -> Vec<(St
 fn missing_references(catalog: &Catalog, target: &Target, live: &LiveTable) -> Option<(String, String)> {
     let missing = target
         .references()
-        .filter(|(column, dimension)| !live.references.contains(&(column.name.to_string(), dimension.to_string())));
+        .filter(|(column, to)| !live.references.contains(&(column.name.to_string(), to.dimension.to_string())));
     let clauses: Vec<String> = missing
-        .filter_map(|(column, dimension)| {
-            let key = catalog.target(dimension.as_str())?.key.first()?;
+        .map(|(column, to)| {
             let constraint = Ident::derived(&[target.name.as_str(), column.name.as_str(), "fkey"]);
-            Some(format!(
+            format!(
                 "ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})",
                 constraint.sql(),
                 column.name.sql(),
-                qualified(&catalog.warehouse.schema, dimension),
-                key.sql()
-            ))
+                qualified(&catalog.warehouse.schema, &to.dimension),
+                to.key.sql()
+            )
         })
         .collect();
     let statement = format!("ALTER TABLE {} {}", name(catalog, target), clauses.join(", "));

@@ -1,11 +1,11 @@
 //! A target's rows in a temporary table: Parquet in, binary COPY out.
 
-use catalog::lake::Part;
-use catalog::{Error, Fault, ROW_VERSION, Result, Target, ValueType};
+use catalog::manifest::Part;
+use catalog::{Error, Fault, ROW_VERSION, Result, Side, Target, ValueType};
 use columnar::parquet::Reader;
 use columnar::{Column, Schema, copy};
 use host::postgres::classify;
-use host::{Bucket, Host, Side};
+use host::{Bucket, Host};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::execute;

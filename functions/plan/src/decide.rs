@@ -1,9 +1,10 @@
 //! The decision itself: pure, from what was seen and what was committed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use catalog::lake::{Commit, TableState};
-use catalog::messages::{Counters, Plan, PlanRequest, PlanStatus, Read, TablePlan, TargetPlan};
+use catalog::message::{Plan, PlanRequest, PlanStatus, Read, TablePlan, TargetPlan};
+use catalog::state::{Commit, Counters, TableState};
 use catalog::{Capture, Catalog, Ident, Table, Target};
 
 use crate::observe::{LiveTable, Observation};
@@ -41,7 +42,7 @@ pub(crate) struct Doubt {
 impl Decision<'_> {
     /// The tables that have to be asked.
     pub(crate) fn doubts(&self) -> Vec<Doubt> {
-        let doubt = |table: &Table| match self.verdict(table) {
+        let doubt = |table: &Arc<Table>| match self.verdict(table) {
             Verdict::Doubt(doubt) => Some(doubt),
             Verdict::Whole(_) | Verdict::Changed(_) => None,
         };
@@ -59,7 +60,7 @@ impl Decision<'_> {
             .collect();
         let changed = tables.values().filter(|plan| plan.read != Read::Nothing).count();
         let next = self.next(&tables);
-        let target_plan = |target: &Target| (target.name.clone(), self.target_plan(target, &tables, &next));
+        let target_plan = |target: &Arc<Target>| (target.name.clone(), self.target_plan(target, &tables, &next));
         let status = if changed == 0 { PlanStatus::UpToDate } else { PlanStatus::Changed };
         let reason = match (status, tables.len()) {
             (PlanStatus::UpToDate, _) => "nothing changed since the last commit".to_owned(),
@@ -133,8 +134,9 @@ impl Decision<'_> {
         }
     }
 
-    fn targets_of<'t>(&'t self, table: &'t Table) -> impl Iterator<Item = &'t Target> {
-        let uses = |target: &&Target| self.catalog.sources_of(target).iter().any(|source| source.name == table.name);
+    fn targets_of<'t>(&'t self, table: &'t Table) -> impl Iterator<Item = &'t Arc<Target>> {
+        let uses =
+            |target: &&Arc<Target>| self.catalog.sources_of(target).iter().any(|source| source.name == table.name);
         self.catalog.warehouse.targets.iter().filter(uses)
     }
 
@@ -170,7 +172,7 @@ impl Decision<'_> {
 
     /// The state after this batch: tables that are read move on, the others stay where they are.
     fn next(&self, plans: &BTreeMap<Ident, TablePlan>) -> Commit {
-        let state = |table: &Table| {
+        let state = |table: &Arc<Table>| {
             let read = plans.get(&table.name).is_some_and(|plan| plan.read != Read::Nothing);
             let state = match self.state(table) {
                 Some(state) if !read => state.clone(),
@@ -183,7 +185,7 @@ impl Decision<'_> {
             };
             (table.name.clone(), state)
         };
-        let fingerprint = |target: &Target| (target.name.clone(), self.catalog.fingerprint(target));
+        let fingerprint = |target: &Arc<Target>| (target.name.clone(), self.catalog.fingerprint(target));
         Commit {
             batch: self.request.batch.clone(),
             source: self.seen.identity.clone(),
@@ -196,7 +198,7 @@ impl Decision<'_> {
     fn target_plan(&self, target: &Target, plans: &BTreeMap<Ident, TablePlan>, next: &Commit) -> TargetPlan {
         let sources = self.catalog.sources_of(target);
         let is_read = |table: &Table| plans.get(&table.name).is_some_and(|plan| plan.read != Read::Nothing);
-        let newest = |table: &Table| match table.capture {
+        let newest = |table: &Arc<Table>| match table.capture {
             Capture::Changes if !is_read(table) => None,
             Capture::Changes | Capture::Snapshot => next.tables.get(&table.name).map(|state| state.batch.clone()),
         };
@@ -220,7 +222,8 @@ fn comparable(then: &Counters, now: &Counters) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use catalog::messages::{RunInput, SourceIdentity};
+    use catalog::message::RunInput;
+    use catalog::state::SourceIdentity;
     use catalog::{Batch, BatchName};
 
     use super::*;

@@ -13,10 +13,11 @@ pub mod shape;
 
 use std::collections::BTreeMap;
 
-use catalog::lake::{COMMITS, Commit};
-use catalog::messages::{Plan, PlanRequest, PlanStatus};
-use catalog::{Error, Fault, Result};
-use host::{Bucket, Host, Side};
+use catalog::key::COMMITS;
+use catalog::message::{Plan, PlanRequest, PlanStatus};
+use catalog::state::Commit;
+use catalog::{Error, Fault, Result, Side};
+use host::{Bucket, Host};
 
 /// Plans a batch.
 ///

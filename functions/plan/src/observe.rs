@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::messages::{Counters, SourceIdentity};
-use catalog::{Error, Fault, Ident, Result, Source, qualified, written_since};
-use host::Side;
+use catalog::state::{Counters, SourceIdentity};
+use catalog::{Error, Fault, Ident, Result, Side, Source, qualified, written_since};
 use host::postgres::classify;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};

@@ -2,7 +2,7 @@
 
 use aws_sdk_sfn::error::DisplayErrorContext;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
-use catalog::messages::PlanRequest;
+use catalog::message::PlanRequest;
 use catalog::{Error, Fault, Result};
 use host::Host;
 
@@ -60,7 +60,7 @@ mod tests {
                 name: BatchName::new("m").unwrap(),
                 started: chrono::DateTime::from_timestamp_millis(1_000).unwrap(),
             },
-            input: catalog::messages::RunInput::default(),
+            input: catalog::message::RunInput::default(),
         };
         assert!(is_older(&other("z", 999), &request));
         assert!(is_older(&other("a", 1_000), &request), "same instant: the name decides");

@@ -38,7 +38,7 @@ fn of_table(differences: &mut Vec<String>, table: &Table, live: &LiveTable) {
     }
     // A view has no index to tell by; its rows are checked when they are loaded.
     if live.versioned && !live.unique_keys.iter().any(|unique| covers(table, unique)) {
-        let key = table.key.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let key = table.key.iter().map(|field| field.column.name.to_string()).collect::<Vec<_>>().join(", ");
         differences.push(format!(
             "{} has no unique index over its key ({key}) (pipeline.toml, line {})",
             table.name, table.line
@@ -48,7 +48,7 @@ fn of_table(differences: &mut Vec<String>, table: &Table, live: &LiveTable) {
 
 /// Whether a unique index over `unique` makes the catalogue's key unique.
 fn covers(table: &Table, unique: &[String]) -> bool {
-    unique.iter().all(|column| table.key.iter().any(|key| key.as_str() == column))
+    unique.iter().all(|column| table.key.iter().any(|field| field.column.name.as_str() == column))
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use catalog::Catalog;
-    use catalog::messages::SourceIdentity;
+    use catalog::state::SourceIdentity;
 
     use super::*;
     use crate::observe::LiveColumn;

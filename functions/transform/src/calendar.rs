@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use catalog::messages::TransformRequest;
+use catalog::message::TransformRequest;
 use catalog::{CalendarAttribute, Error, Expression, Fault, Result, Target};
 use chrono::{Datelike as _, NaiveDate};
 use columnar::Cell;
@@ -23,10 +23,8 @@ pub(crate) async fn write(
     let mut days: BTreeSet<i64> = BTreeSet::new();
     let dates = host.catalog.dates_of(target);
     for table in host.catalog.sources_of(target) {
-        let mut columns = Vec::new();
-        for (_, column) in dates.iter().filter(|(of, _)| of.name == table.name) {
-            columns.push(date_column(table, &column.expression)?);
-        }
+        let of_table = dates.iter().filter(|(of, _)| of.name == table.name);
+        let columns: Vec<_> = of_table.filter_map(|(_, column)| date_column(&column.expression)).collect();
         for source in Sources::of(host, request, table).await?.parts() {
             let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
             let mut records = source.open(&body)?;

@@ -13,12 +13,14 @@ mod row;
 
 use std::time::Instant;
 
-use catalog::lake::{ExtractManifest, Key, ManifestColumn, TransformManifest};
-use catalog::messages::{StepStatus, TransformRequest, Transformed};
+use catalog::deployment::metric::Metric;
+use catalog::key::Key;
+use catalog::manifest::{ExtractManifest, ManifestColumn, Part, Reject, TransformManifest};
+use catalog::message::{StepStatus, TransformRequest, Transformed};
 use catalog::{BatchName, Error, Fault, Origin, ROW_VERSION, Result, Table, Target};
 use columnar::csv::{Record, Records};
 use host::lake::Created;
-use host::metrics::{self, Unit};
+use host::metrics;
 use host::{Bucket, Host};
 
 use crate::lookup::Lookup;
@@ -60,10 +62,10 @@ pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transforme
         began,
         serde_json::json!({ "batch": manifest.batch.name, "target": manifest.target }),
         &[
-            ("Rows", Unit::Count, manifest.rows),
-            ("Bytes", Unit::Bytes, manifest.bytes),
-            ("Deferred", Unit::Count, manifest.deferred),
-            ("Rejected", Unit::Count, manifest.rejects.len() as u64),
+            (Metric::Rows, manifest.rows),
+            (Metric::Bytes, manifest.bytes),
+            (Metric::Deferred, manifest.deferred),
+            (Metric::Rejected, manifest.rejects.len() as u64),
         ],
     );
     Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
@@ -87,14 +89,13 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
     match &target.origin {
         Origin::Calendar => calendar::write(host, request, target, &mut output).await?,
         Origin::Table(origin) => {
-            let program = Program::compile(&host.catalog, target)?;
+            let program = Program::compile(origin, target)?;
             let mut lookups = Vec::new();
             for join in &program.joins {
                 lookups.push(Lookup::read(host, request, target, join).await?);
             }
             let maker = RowMaker { program: &program, lookups: &lookups, horizon: request.horizon };
-            let table = program::table(&host.catalog, origin)?;
-            for source in Sources::of(host, request, table).await?.parts() {
+            for source in Sources::of(host, request, origin).await?.parts() {
                 let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
                 let mut records = source.open(&body)?;
                 let (mut record, mut row) = (Record::default(), Vec::new());
@@ -129,7 +130,7 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
 }
 
 /// A few bad rows are put aside; many are a mistake of the catalogue or a change of the source, and stop the batch.
-fn check_rejects(host: &Host, target: &Target, rejects: &[catalog::lake::Reject]) -> Result<()> {
+fn check_rejects(host: &Host, target: &Target, rejects: &[Reject]) -> Result<()> {
     let limit = host.catalog.warehouse.reject_limit;
     if rejects.len() as u64 <= limit {
         return Ok(());
@@ -155,7 +156,7 @@ struct Sources<'s> {
 /// One of them.
 struct SourcePart<'s> {
     table: &'s Table,
-    part: catalog::lake::Part,
+    part: Part,
 }
 
 impl<'s> Sources<'s> {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use catalog::messages::TransformRequest;
-use catalog::{Error, Fault, Function, Result, Target};
+use catalog::message::TransformRequest;
+use catalog::{Error, Fault, Result, Target};
 use columnar::csv::Record;
 use host::{Bucket, Host};
 
@@ -26,7 +26,7 @@ impl Lookup {
         target: &Target,
         join: &JoinProgram<'_>,
     ) -> Result<Self> {
-        let memory_mb = host.catalog.sizing(Function::Transform(&target.name)).memory_mb;
+        let memory_mb = target.sizing.memory_mb;
         // Parts, columns and Parquet pages need the other half.
         let budget = u64::from(memory_mb) * (1 << 20) / 2;
         let mut bytes = 0;

@@ -1,6 +1,7 @@
 //! Parquet parts: rows collected into row groups, row groups into files, files into the processed bucket.
 
-use catalog::lake::{Format, Key, Part};
+use catalog::key::{Format, Key};
+use catalog::manifest::Part;
 use catalog::{BatchName, Error, Fault, ROW_VERSION, Result, Target, ValueType};
 use columnar::parquet::Writer;
 use columnar::{Cell, Column, Rows, Schema};

@@ -1,6 +1,6 @@
 //! A target's columns resolved to places: which field of which record, read as what, made into what.
 
-use catalog::{Catalog, ColumnRef, Error, Expression, Fault, Ident, Join, Result, Table, Target, ValueType};
+use catalog::{ColumnRef, Error, Expression, Fault, Ident, Join, Result, Table, Target, ValueType};
 use columnar::Cell;
 
 /// What is done for every row of a target's origin.
@@ -64,61 +64,56 @@ pub(crate) struct ColumnProgram<'c> {
 }
 
 impl<'c> Program<'c> {
-    pub(crate) fn compile(catalog: &'c Catalog, target: &'c Target) -> Result<Self> {
-        let catalog::Origin::Table(origin) = &target.origin else {
-            return Err(Error::new(Fault::Bug, format!("{} has no origin table", target.name)));
-        };
-        let table = table(catalog, origin)?;
-        let joins = target.joins.iter().map(|join| JoinProgram::new(catalog, table, join)).collect::<Result<_>>()?;
-        let key = table.key.iter().map(|key| Ok(field(table, key)?.place)).collect::<Result<_>>()?;
+    /// # Errors
+    /// `Misconfigured` when a constant is no value of its column.
+    pub(crate) fn compile(table: &'c Table, target: &'c Target) -> Result<Self> {
+        let joins = target.joins.iter().map(JoinProgram::new).collect();
+        let key = table.key.iter().map(|key| key.place).collect();
         let mut program = Self { fields: Vec::new(), joins, columns: Vec::new(), key, table };
         for column in &target.columns {
-            let (step, of) = step(&column.expression).ok_or_else(|| {
-                Error::new(Fault::Bug, format!("{}.{} has no source column", target.name, column.name))
-            })?;
-            let input = program.input(of)?;
+            let Some((step, of)) = step(&column.expression) else { continue };
             let if_null = match &column.if_null {
                 Some(text) => Some(columnar::parse(column.value, text.clone().into()).map_err(|error| {
                     Error::because(Fault::Misconfigured, format!("if_null of {}.{}", target.name, column.name), error)
                 })?),
                 None => None,
             };
+            let input = program.input(of);
             program.columns.push(ColumnProgram { name: &column.name, input, step, if_null, nullable: column.nullable });
         }
         Ok(program)
     }
 
-    fn input(&mut self, of: &'c ColumnRef) -> Result<Input> {
+    fn input(&mut self, of: &'c ColumnRef) -> Input {
+        let field = Field::of(&of.field);
         match of.join {
-            None => Ok(Input::Origin(remember(&mut self.fields, field(self.table, &of.column)?))),
-            Some(index) => {
-                let join = self.joins.get_mut(index).ok_or_else(|| Error::new(Fault::Bug, "a column of no join"))?;
-                let found = field(join.table, &of.column)?;
-                Ok(Input::Join(index, remember(&mut join.fields, found)))
-            }
+            None => Input::Origin(remember(&mut self.fields, field)),
+            Some(index) => Input::Join(index, remember(&mut self.joins[index].fields, field)),
         }
     }
 }
 
+impl<'c> Field<'c> {
+    fn of(field: &'c catalog::Field) -> Self {
+        Self { name: &field.column.name, place: field.place, value: field.column.value }
+    }
+}
+
 impl<'c> JoinProgram<'c> {
-    fn new(catalog: &'c Catalog, origin: &Table, join: &'c Join) -> Result<Self> {
-        let looked_up = table(catalog, &join.table)?;
-        let key = looked_up.key.first().ok_or_else(|| Error::new(Fault::Bug, format!("{} has no key", join.table)))?;
-        Ok(Self {
-            table: looked_up,
-            on: &join.on,
-            on_place: field(origin, &join.on)?.place,
-            key_place: field(looked_up, key)?.place,
+    fn new(join: &'c Join) -> Self {
+        Self {
+            table: &join.table,
+            on: &join.on.column.name,
+            on_place: join.on.place,
+            key_place: join.key.place,
             fields: Vec::new(),
-        })
+        }
     }
 }
 
 /// The program of one column on its own: what the calendar does with a fact's dates.
-pub(crate) fn date_column<'c>(table: &'c Table, expression: &'c Expression) -> Result<(Field<'c>, Step)> {
-    let (step, of) =
-        step(expression).ok_or_else(|| Error::new(Fault::Bug, "a calendar column refers to a calendar"))?;
-    Ok((field(table, &of.column)?, step))
+pub(crate) fn date_column(expression: &Expression) -> Option<(Field<'_>, Step)> {
+    step(expression).map(|(step, of)| (Field::of(&of.field), step))
 }
 
 fn step(expression: &Expression) -> Option<(Step, &ColumnRef)> {
@@ -137,15 +132,4 @@ fn remember<'c>(fields: &mut Vec<Field<'c>>, field: Field<'c>) -> usize {
         fields.push(field);
         fields.len() - 1
     })
-}
-
-fn field<'c>(table: &'c Table, name: &Ident) -> Result<Field<'c>> {
-    let (place, column) = table
-        .column(name.as_str())
-        .ok_or_else(|| Error::new(Fault::Bug, format!("{} has no column {name}", table.name)))?;
-    Ok(Field { name: &column.name, place, value: column.value })
-}
-
-pub(crate) fn table<'c>(catalog: &'c Catalog, name: &Ident) -> Result<&'c Table> {
-    catalog.table(name.as_str()).ok_or_else(|| Error::new(Fault::Bug, format!("the catalogue has no table {name}")))
 }

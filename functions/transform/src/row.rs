@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use catalog::ValueType;
-use catalog::lake::Reject;
+use catalog::manifest::Reject;
 use columnar::csv::{CsvError, Record};
 use columnar::{Cell, date_of, time_of};
 

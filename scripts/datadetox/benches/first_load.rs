@@ -12,12 +12,13 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use datadetox::sample::{SeedSource, seed};
-use datadetox::stack::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
+use asl::Status;
+use datadetox::catalogue;
+use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
-use statemachine::Status;
 use tokio::process::Command;
+use totesys::{SeedSource, seed};
 
 /// Share of the generated orders that are sales.
 const SALES_IN_THOUSAND: u64 = 706;
@@ -32,9 +33,12 @@ async fn main() -> Result<()> {
     std::fs::set_permissions(folder.path(), open)?;
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
     let home = folder.path().join("home");
+    let deployment = catalogue::on_laptop(catalogue::read(shipped.as_ref())?, &home);
     let stack = Stack::start(Config {
         home: home.clone(),
-        catalog: shipped.into(),
+        definition: catalogue::local_definition(&deployment),
+        deployment,
+        catalog_file: shipped.into(),
         programs: build_when_run_by_cargo().await?,
         source: None,
         warehouse: None,

@@ -1,9 +1,7 @@
-//! The operator's program: the pipeline on one machine, and the command line for it there and in AWS.
+//! The operator's program: the command line for the pipeline, on this machine and in AWS.
 //!
 //! A library so that every test drives the very stack that a person starts.
 
+pub mod catalogue;
 pub mod cli;
-pub mod environment;
-pub mod sample;
 pub mod say;
-pub mod stack;

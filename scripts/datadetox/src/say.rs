@@ -27,7 +27,7 @@ pub fn data(text: &str) {
 /// `text` in a colour of the terminal, when stderr is one and colours are not refused (`NO_COLOR`).
 #[must_use]
 pub fn paint(code: &str, text: &str) -> String {
-    if std::io::stderr().is_terminal() && crate::environment::variable("NO_COLOR").is_none() {
+    if std::io::stderr().is_terminal() && local::environment::variable("NO_COLOR").is_none() {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     } else {
         text.to_owned()

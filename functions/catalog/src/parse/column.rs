@@ -1,11 +1,13 @@
 //! One column of a dimension or fact: `"staff_id"`, `"department.location"`, or a table with one word of the
 //! vocabulary and its attributes.
 
+use std::sync::Arc;
+
 use super::source::SourceDraft;
+use super::warehouse::JoinDraft;
 use crate::document::{At, Notes, Section};
-use crate::model::{CalendarAttribute, ColumnRef, Expression, Join, SourceColumn, Table, TargetColumn};
+use crate::model::{CalendarAttribute, ColumnRef, Expression, PgType, Table, TargetColumn, ValueType};
 use crate::sql::Ident;
-use crate::value_type::{PgType, ValueType};
 
 /// The words that say how a column comes about; a column has exactly one.
 const VOCABULARY: [&str; 6] = ["from", "date_of", "time_of", "text_to_date", "currency_name", "calendar"];
@@ -19,9 +21,15 @@ type Derived = (Expression, ValueType, bool, bool);
 pub(super) struct Scope<'s> {
     pub(super) target: &'s Ident,
     /// `None` for a calendar.
-    pub(super) table: Option<&'s Table>,
-    pub(super) joins: &'s [(Join, &'s Table)],
+    pub(super) table: Option<&'s Arc<Table>>,
+    pub(super) joins: &'s [JoinDraft<'s>],
     pub(super) source: &'s SourceDraft,
+}
+
+/// A column as far as one target's section tells: what it refers to is resolved once every target is read.
+pub(super) struct ColumnDraft {
+    pub(super) column: TargetColumn,
+    pub(super) references: Option<At<Ident>>,
 }
 
 pub(super) fn read(
@@ -30,22 +38,24 @@ pub(super) fn read(
     name: &At<Ident>,
     scope: &Scope<'_>,
     line: usize,
-) -> Option<TargetColumn> {
+) -> Option<ColumnDraft> {
     let key = name.value.as_str();
     let mut silent = Notes::default();
     let Some(section) = listed.section(&mut silent, key) else {
         let word = listed.text(notes, key)?;
-        let (of, source, _) = resolve(notes, &word, scope)?;
-        return Some(TargetColumn {
+        let (of, _) = resolve(notes, &word, scope)?;
+        let value = of.field.column.value;
+        let column = TargetColumn {
             name: name.value.clone(),
-            value: source.value,
-            pg_type: PgType::of(source.value),
-            nullable: nullable(&of, source, scope),
+            value,
+            pg_type: PgType::of(value),
+            nullable: nullable(&of, scope),
             if_null: None,
             references: None,
             expression: Expression::Column(of),
             line,
-        });
+        };
+        return Some(ColumnDraft { column, references: None });
     };
     section.only(notes, &ATTRIBUTES);
     let words: Vec<&str> = VOCABULARY.into_iter().filter(|word| section.has(word)).collect();
@@ -75,17 +85,18 @@ pub(super) fn read(
             None
         }
     });
-    let references = section.text(notes, "references").and_then(|word| notes.ident(&word)).map(|ident| ident.value);
-    Some(TargetColumn {
+    let references = section.text(notes, "references").and_then(|word| notes.ident(&word));
+    let column = TargetColumn {
         name: name.value.clone(),
         expression,
         value,
         pg_type: pg_type.unwrap_or_else(|| PgType::of(value)),
         nullable,
         if_null: if_null.map(|constant| constant.value),
-        references,
+        references: None,
         line,
-    })
+    };
+    Some(ColumnDraft { column, references })
 }
 
 fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scope<'_>) -> Option<Derived> {
@@ -102,8 +113,9 @@ fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scop
         }
         return Some((Expression::Calendar(*attribute), attribute.value(), false, true));
     }
-    let (of, source, is_clear) = resolve(notes, argument, scope)?;
-    let nullable = nullable(&of, source, scope);
+    let (of, is_clear) = resolve(notes, argument, scope)?;
+    let source = of.field.column.clone();
+    let nullable = nullable(&of, scope);
     let (expression, value, accepts): (_, _, &[ValueType]) = match word {
         "date_of" => (Expression::DateOf(of), ValueType::Date, &[ValueType::Timestamp, ValueType::TimestampTz]),
         "time_of" => (Expression::TimeOf(of), ValueType::Time, &[ValueType::Timestamp, ValueType::TimestampTz]),
@@ -120,7 +132,7 @@ fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scop
 }
 
 /// `"column"` of the origin table or `"join.column"`; and whether its type is known.
-fn resolve<'s>(notes: &mut Notes, word: &At<String>, scope: &Scope<'s>) -> Option<(ColumnRef, &'s SourceColumn, bool)> {
+fn resolve(notes: &mut Notes, word: &At<String>, scope: &Scope<'_>) -> Option<(ColumnRef, bool)> {
     let Some(table) = scope.table else {
         let help = "use calendar = \"date\", \"year\", …".to_owned();
         notes.add(&word.span, format!("{} is a calendar: it has no source columns", scope.target), Some(help));
@@ -129,29 +141,27 @@ fn resolve<'s>(notes: &mut Notes, word: &At<String>, scope: &Scope<'s>) -> Optio
     let (join, table, column) = match word.value.split_once('.') {
         None => (None, table, word.value.as_str()),
         Some((alias, column)) => {
-            let found = scope.joins.iter().position(|(join, _)| join.alias.as_str() == alias);
+            let found = scope.joins.iter().position(|join| join.alias.as_str() == alias);
             let Some(index) = found else {
                 let message = format!("{} joins nothing called {alias:?}", scope.target);
-                notes.unknown(&word.span, message, alias, scope.joins.iter().map(|(join, _)| join.alias.as_str()));
+                notes.unknown(&word.span, message, alias, scope.joins.iter().map(|join| join.alias.as_str()));
                 return None;
             };
-            (Some(index), scope.joins[index].1, column)
+            (Some(index), scope.joins[index].table, column)
         }
     };
-    let Some((_, source)) = table.column(column) else {
+    let Some(field) = table.field(column) else {
         let message = format!("{column:?} is no column of {}", table.name);
         notes.unknown(&word.span, message, column, table.columns.iter().map(|column| column.name.as_str()));
         return None;
     };
-    Some((ColumnRef { join, column: source.name.clone() }, source, scope.source.is_clear(table, source)))
+    let is_clear = scope.source.is_clear(table, &field.column);
+    Some((ColumnRef { join, field }, is_clear))
 }
 
-fn nullable(of: &ColumnRef, source: &SourceColumn, scope: &Scope<'_>) -> bool {
-    let by_join = of.join.is_some_and(|index| {
-        let on = scope.joins[index].0.on.as_str();
-        scope.table.and_then(|table| table.column(on)).is_some_and(|(_, column)| column.nullable)
-    });
-    source.nullable || by_join
+fn nullable(of: &ColumnRef, scope: &Scope<'_>) -> bool {
+    let by_join = of.join.and_then(|index| scope.joins[index].on.as_ref()).is_some_and(|on| on.column.nullable);
+    of.field.column.nullable || by_join
 }
 
 /// Whether `text` is how Postgres prints a value of that type. Only the types that a default makes sense for.

@@ -1,13 +1,13 @@
 //! `[source]`: the tables read, their keys, capture and columns.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{line, sized};
 use crate::document::{At, Notes, Section};
-use crate::model::{Capture, Source, SourceColumn, Table};
+use crate::model::{Capture, Field, PgType, Source, SourceColumn, Table, ValueType};
 use crate::sql::Ident;
-use crate::value_type::{PgType, ValueType};
 
 const CAPTURES: [(&str, Capture); 2] = [("changes", Capture::Changes), ("snapshot", Capture::Snapshot)];
 
@@ -38,7 +38,7 @@ pub(super) fn read(notes: &mut Notes, root: &Section<'_>, text: &str) -> Option<
     let mut tables = Vec::new();
     let listed = section.required_section(notes, "tables", "add [source.tables.<name>] for every table to read");
     for (name, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
-        tables.extend(table(notes, &name, &entry, text, &mut unclear));
+        tables.extend(table(notes, &name, &entry, text, &mut unclear).map(Arc::new));
     }
     Some(SourceDraft { source: Source { schema, lock_timeout, slice_rows, tables }, unclear })
 }
@@ -80,25 +80,25 @@ fn table(
     Some(Table { name: name.value, key, capture, columns, sizing, line: line(text, &name.span) })
 }
 
-fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[SourceColumn]) -> Vec<Ident> {
+fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[SourceColumn]) -> Vec<Field> {
     if !section.has("key") {
         let help = "name the column, or the list of columns, that identifies a row".to_owned();
         notes.add(&section.span, format!("[{}] lacks \"key\"", section.path), Some(help));
     }
-    let mut key = Vec::new();
+    let mut key: Vec<Field> = Vec::new();
     for word in section.texts(notes, "key").unwrap_or_default() {
-        match columns.iter().find(|column| column.name.as_str() == word.value) {
+        match columns.iter().enumerate().find(|(_, column)| column.name.as_str() == word.value) {
             None => {
                 let message = format!("the key {:?} is no column of {table}", word.value);
                 notes.unknown(&word.span, message, &word.value, columns.iter().map(|column| column.name.as_str()));
             }
-            Some(column) if column.nullable => {
+            Some((_, column)) if column.nullable => {
                 notes.add(&word.span, format!("the key {} may not be null", column.name), None);
             }
-            Some(column) if key.contains(&column.name) => {
+            Some((place, column)) if key.iter().any(|field| field.place == place) => {
                 notes.add(&word.span, format!("the key names {} twice", column.name), None);
             }
-            Some(column) => key.push(column.name.clone()),
+            Some((place, column)) => key.push(Field { place, column: column.clone() }),
         }
     }
     key

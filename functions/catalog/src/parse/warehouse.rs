@@ -1,13 +1,15 @@
 //! `[warehouse]`, `[dimensions]` and `[facts]`: the star schema and how its columns come about.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::column::ColumnDraft;
 use super::source::SourceDraft;
 use super::{column, line, sized};
 use crate::document::{At, Notes, Section};
 use crate::model::{
-    CalendarAttribute, Capture, Expression, Join, Origin, SourceColumn, Table, Target, TargetColumn, TargetKind,
-    Warehouse,
+    CalendarAttribute, Capture, Expression, Field, Join, Origin, Reference, Sizing, Table, Target, TargetKind,
+    ValueType, Warehouse,
 };
 use crate::sql::Ident;
 
@@ -23,7 +25,7 @@ pub(super) fn read(
     }
     let schema = section.as_ref().map_or_else(super::public, |section| super::schema(notes, section));
     let reject_limit = section.map_or(100, |section| section.number(notes, "reject_limit", 0..=10_000, 100));
-    let mut targets: Vec<Target> = Vec::new();
+    let mut drafts: Vec<TargetDraft<'_>> = Vec::new();
     let mut declared: Vec<Ident> = Vec::new();
     for (group, facts) in [("dimensions", false), ("facts", true)] {
         let listed = root.section(notes, group);
@@ -33,25 +35,69 @@ pub(super) fn read(
                 notes.add(&name.span, format!("{} is a dimension already", name.value), None);
             }
             declared.push(name.value.clone());
-            targets.extend(target(notes, &name, &entry, facts, text, source?));
+            drafts.extend(target(notes, &name, &entry, facts, text, source?));
         }
     }
     if declared.is_empty() {
         let help = "add [dimensions.<name>] or [facts.<name>] for every warehouse table".to_owned();
         notes.add(&(0..0), "the file names nothing to build", Some(help));
     }
-    references(notes, &targets, &declared, root);
+    resolve_references(notes, &mut drafts, &declared);
+    let targets = drafts.into_iter().map(|draft| draft.finish().map(Arc::new)).collect::<Option<_>>()?;
     Some(Warehouse { schema, reject_limit, targets })
 }
 
-fn target(
+/// A target as far as its own section tells.
+struct TargetDraft<'s> {
+    name: Ident,
+    kind: TargetKind,
+    origin: Origin,
+    joins: Vec<JoinDraft<'s>>,
+    key: Vec<Ident>,
+    columns: Vec<ColumnDraft>,
+    sizing: Sizing,
+    line: usize,
+}
+
+/// A lookup; what a mistake hides is missing, and the columns that use it do not each complain of that.
+pub(super) struct JoinDraft<'s> {
+    pub(super) alias: Ident,
+    pub(super) table: &'s Arc<Table>,
+    pub(super) key: Option<Field>,
+    pub(super) on: Option<Field>,
+}
+
+impl TargetDraft<'_> {
+    fn is_fact(&self) -> bool {
+        matches!(self.kind, TargetKind::Fact { .. })
+    }
+
+    /// `None` when a mistake, noted before, leaves something out.
+    fn finish(self) -> Option<Target> {
+        let join = |join: JoinDraft<'_>| {
+            Some(Join { alias: join.alias, table: Arc::clone(join.table), key: join.key?, on: join.on? })
+        };
+        Some(Target {
+            name: self.name,
+            kind: self.kind,
+            origin: self.origin,
+            joins: self.joins.into_iter().map(join).collect::<Option<_>>()?,
+            key: self.key,
+            columns: self.columns.into_iter().map(|draft| draft.column).collect(),
+            sizing: self.sizing,
+            line: self.line,
+        })
+    }
+}
+
+fn target<'s>(
     notes: &mut Notes,
     name: &At<Ident>,
     section: &Section<'_>,
     is_fact: bool,
     text: &str,
-    source: &SourceDraft,
-) -> Option<Target> {
+    source: &'s SourceDraft,
+) -> Option<TargetDraft<'s>> {
     let known: &[&str] = if is_fact {
         &["from", "surrogate_key", "joins", "columns", "memory_mb", "timeout_seconds"]
     } else {
@@ -75,7 +121,7 @@ fn target(
     };
     let joins = table.map(|table| joins(notes, section, table, source)).unwrap_or_default();
     let scope = column::Scope { target: &name.value, table, joins: &joins, source };
-    let mut columns: Vec<TargetColumn> = Vec::new();
+    let mut columns: Vec<ColumnDraft> = Vec::new();
     let listed = section.required_section(notes, "columns", "name the columns of the warehouse table");
     if let Some(listed) = &listed {
         for word in listed.names() {
@@ -84,17 +130,17 @@ fn target(
         }
     }
     if let TargetKind::Fact { surrogate_key } = &kind
-        && columns.iter().any(|column| &column.name == surrogate_key)
+        && columns.iter().any(|draft| &draft.column.name == surrogate_key)
     {
         notes.add(&section.span, format!("the surrogate key {surrogate_key} is numbered by the warehouse"), None);
     }
     let columns_span = listed.map_or_else(|| section.span.clone(), |listed| listed.span);
     let key = key(notes, &columns_span, name, table, &columns);
-    Some(Target {
+    Some(TargetDraft {
         name: name.value.clone(),
         kind,
-        origin: table.map_or(Origin::Calendar, |table| Origin::Table(table.name.clone())),
-        joins: joins.into_iter().map(|(join, _)| join).collect(),
+        origin: table.map_or(Origin::Calendar, |table| Origin::Table(Arc::clone(table))),
+        joins,
         key,
         columns,
         sizing: sized(notes, section, super::WORK),
@@ -110,7 +156,7 @@ fn kind(notes: &mut Notes, section: &Section<'_>, is_fact: bool) -> Option<Targe
     Some(TargetKind::Fact { surrogate_key: notes.ident(&word)?.value })
 }
 
-fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft) -> Option<&'s Table> {
+fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft) -> Option<&'s Arc<Table>> {
     let tables = &source.source.tables;
     let found = tables.iter().find(|table| table.name.as_str() == word.value);
     if found.is_none() {
@@ -121,12 +167,7 @@ fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft)
 }
 
 /// `[….joins.<alias>] on = "…", table = "…"` (the alias where no table is named).
-fn joins<'s>(
-    notes: &mut Notes,
-    section: &Section<'_>,
-    from: &Table,
-    source: &'s SourceDraft,
-) -> Vec<(Join, &'s Table)> {
+fn joins<'s>(notes: &mut Notes, section: &Section<'_>, from: &Table, source: &'s SourceDraft) -> Vec<JoinDraft<'s>> {
     let mut joins = Vec::new();
     let listed = section.section(notes, "joins");
     for (alias, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
@@ -147,25 +188,25 @@ fn joins<'s>(
                 notes.add(&alias.span, message, Some(help));
             }
         }
-        match from.column(&on.value) {
+        let found = from.field(&on.value);
+        match &found {
             None => {
                 let message = format!("{:?} is no column of {}", on.value, from.name);
                 notes.unknown(&on.span, message, &on.value, from.columns.iter().map(|column| column.name.as_str()));
             }
-            Some((_, column)) => join_key(notes, &on, (from, column), table, source),
+            Some(field) => check_join_key(notes, &on, (from, field), table, source),
         }
-        // Kept in spite of a mistake, so that the columns that use it do not each complain of its absence.
-        let on = Ident::new(on.value).unwrap_or_else(|_| alias.value.clone());
-        joins.push((Join { alias: alias.value, table: table.name.clone(), on }, table));
+        let key = if let [key] = &table.key[..] { Some(key.clone()) } else { None };
+        joins.push(JoinDraft { alias: alias.value, table, key, on: found });
     }
     joins
 }
 
 /// A lookup is by one column, of the type of the column that holds the looked-up key.
-fn join_key(
+fn check_join_key(
     notes: &mut Notes,
     on: &At<String>,
-    (from, column): (&Table, &SourceColumn),
+    (from, field): (&Table, &Field),
     table: &Table,
     source: &SourceDraft,
 ) {
@@ -177,11 +218,10 @@ fn join_key(
         }
         return;
     };
-    let Some((_, looked_up)) = table.column(key.as_str()) else {
-        return;
-    };
+    let (column, looked_up) = (&field.column, &key.column);
     if looked_up.value != column.value && source.is_clear(from, column) && source.is_clear(table, looked_up) {
-        let message = format!("{} is {}, but {}.{key} is {}", on.value, column.value, table.name, looked_up.value);
+        let message =
+            format!("{} is {}, but {}.{} is {}", on.value, column.value, table.name, looked_up.name, looked_up.value);
         notes.add(&on.span, message, None);
     }
 }
@@ -191,13 +231,14 @@ fn key(
     notes: &mut Notes,
     span: &Range<usize>,
     name: &At<Ident>,
-    table: Option<&Table>,
-    columns: &[TargetColumn],
+    table: Option<&Arc<Table>>,
+    drafts: &[ColumnDraft],
 ) -> Vec<Ident> {
+    let columns = || drafts.iter().map(|draft| &draft.column);
     let Some(table) = table else {
         let date = Expression::Calendar(CalendarAttribute::Date);
         let key: Vec<Ident> =
-            columns.iter().filter(|column| column.expression == date).map(|column| column.name.clone()).collect();
+            columns().filter(|column| column.expression == date).map(|column| column.name.clone()).collect();
         if key.len() != 1 {
             notes.add(span, format!("the calendar {} needs one column with calendar = \"date\"", name.value), None);
         }
@@ -205,10 +246,11 @@ fn key(
     };
     let mut key = Vec::new();
     for part in &table.key {
-        let carries = |column: &&TargetColumn| matches!(&column.expression, Expression::Column(of) if of.join.is_none() && &of.column == part);
-        match columns.iter().find(carries) {
+        let carries = |expression: &Expression| matches!(expression, Expression::Column(of) if of.join.is_none() && of.field.place == part.place);
+        match columns().find(|column| carries(&column.expression)) {
             Some(column) => key.push(column.name.clone()),
             None => {
+                let part = &part.column.name;
                 let help = format!("add {part} = \"{part}\": without it a changed row is not known again");
                 notes.add(
                     span,
@@ -221,44 +263,54 @@ fn key(
     key
 }
 
+/// What of a dimension decides whether it can be referred to.
+struct Dimension {
+    name: Ident,
+    key: Vec<(Ident, ValueType)>,
+}
+
+impl Dimension {
+    fn of(target: &TargetDraft<'_>) -> Self {
+        let is_key = |draft: &&ColumnDraft| target.key.contains(&draft.column.name);
+        let key = target.columns.iter().filter(is_key).map(|draft| (draft.column.name.clone(), draft.column.value));
+        Self { name: target.name.clone(), key: key.collect() }
+    }
+}
+
 /// Every `references` names a dimension whose key is one column of the same type.
-fn references(notes: &mut Notes, targets: &[Target], declared: &[Ident], root: &Section<'_>) {
-    for target in targets {
-        let group = if target.is_fact() { "facts" } else { "dimensions" };
-        for (column, dimension) in target.references() {
-            let mut silent = Notes::default();
-            let place = root
-                .section(&mut silent, group)
-                .and_then(|section| section.section(&mut silent, target.name.as_str()))
-                .and_then(|section| section.section(&mut silent, "columns"))
-                .and_then(|section| section.section(&mut silent, column.name.as_str()))
-                .and_then(|section| section.text(&mut silent, "references"));
-            let span = place.map_or(0..0, |place| place.span);
-            if !target.is_fact() {
+fn resolve_references(notes: &mut Notes, drafts: &mut [TargetDraft<'_>], declared: &[Ident]) {
+    let read: Vec<Ident> = drafts.iter().map(|target| target.name.clone()).collect();
+    let dimensions: Vec<Dimension> = drafts.iter().filter(|target| !target.is_fact()).map(Dimension::of).collect();
+    for target in drafts {
+        let is_fact = target.is_fact();
+        for draft in &mut target.columns {
+            let Some(named) = &draft.references else { continue };
+            let (dimension, span) = (&named.value, &named.span);
+            if !is_fact {
                 let help = "join the table instead; only facts refer to dimensions".to_owned();
-                notes.add(&span, format!("{} is a dimension", target.name), Some(help));
+                notes.add(span, format!("{} is a dimension", target.name), Some(help));
                 continue;
             }
-            let found = targets.iter().find(|other| other.name == *dimension && !other.is_fact());
-            let Some(found) = found else {
-                if declared.contains(dimension) && !targets.iter().any(|other| other.name == *dimension) {
-                    continue; // It has mistakes of its own.
+            let Some(found) = dimensions.iter().find(|other| other.name == *dimension) else {
+                // One that could not be read has mistakes of its own.
+                if !declared.contains(dimension) || read.contains(dimension) {
+                    let known = dimensions.iter().map(|other| other.name.as_str());
+                    let message = format!("{:?} is no dimension", dimension.as_str());
+                    notes.unknown(span, message, dimension.as_str(), known);
                 }
-                let known = targets.iter().filter(|other| !other.is_fact()).map(|other| other.name.as_str());
-                notes.unknown(&span, format!("{:?} is no dimension", dimension.as_str()), dimension.as_str(), known);
                 continue;
             };
+            let column = &mut draft.column;
             match &found.key[..] {
-                [key] => {
-                    let wanted = found.column(key.as_str()).map(|(_, column)| column.value);
-                    if wanted != Some(column.value) {
-                        let wanted = wanted.map_or_else(String::new, |value| value.to_string());
+                [(key, wanted)] => {
+                    if *wanted != column.value {
                         let message = format!("{} is {}, but {dimension}.{key} is {wanted}", column.name, column.value);
-                        notes.add(&span, message, None);
+                        notes.add(span, message, None);
                     }
+                    column.references = Some(Reference { dimension: dimension.clone(), key: key.clone() });
                 }
                 [] => {} // Noted where it stands.
-                _ => notes.add(&span, format!("{dimension} has no key of one column to refer to"), None),
+                _ => notes.add(span, format!("{dimension} has no key of one column to refer to"), None),
             }
         }
     }

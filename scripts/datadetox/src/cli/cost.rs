@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Kind};
-use catalog::{Catalog, Function};
+use catalog::Deployment;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 
@@ -10,7 +10,6 @@ use super::orchestrator::{Orchestrator, Where};
 use super::view::count;
 use super::{Common, Outcome};
 use crate::say;
-use crate::stack::read_catalog;
 
 /// US dollars times 10⁻¹⁰, so that a GB-second needs no fraction.
 type Price = u128;
@@ -37,8 +36,7 @@ struct Usage {
 }
 
 impl Usage {
-    /// `prefix` begins the names of the functions that the run called: the pipeline's, and in AWS the environment's.
-    fn of(events: &[HistoryEvent], catalog: &Catalog, prefix: &str) -> Self {
+    fn of(events: &[HistoryEvent], deployment: &Deployment) -> Self {
         let mut usage = Self::default();
         let mut scheduled = std::collections::HashMap::new();
         for event in events {
@@ -52,10 +50,10 @@ impl Usage {
                         parameters.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
                     let Some(name) = parameters["FunctionName"].as_str() else { continue };
                     let name = name.rsplit(':').next().unwrap_or_default();
-                    let is_called =
-                        |function: &Function<'_>| name.strip_prefix(prefix) == suffix(catalog, *function).as_deref();
-                    let function = catalog.all_functions().find(is_called);
-                    let memory = function.map_or(512, |function| catalog.sizing(function).memory_mb);
+                    // One that is deployed no longer: what most functions have.
+                    let memory = deployment
+                        .function_named(name)
+                        .map_or(512, |function| deployment.catalog.sizing(function).memory_mb);
                     usage.invocations += 1;
                     scheduled.insert(event.id, (event.timestamp, memory));
                 }
@@ -84,11 +82,6 @@ impl Usage {
     }
 }
 
-/// What follows the pipeline's name in a function's.
-fn suffix(catalog: &Catalog, function: Function<'_>) -> Option<String> {
-    catalog.function_name(function).strip_prefix(&catalog.pipeline.name).map(str::to_owned)
-}
-
 /// Requests to S3, from what the plan had to be done: a table that is read asks for its manifest, writes parts and a
 /// manifest; a target reads and writes the same; the loader reads every part.
 fn requests(usage: &mut Usage, output: &serde_json::Value) {
@@ -115,7 +108,7 @@ pub(super) async fn cost(common: &Common, at: &Where, run: Option<String>, busy:
     if busy > 100 {
         bail!("--busy is a percentage: 0 to 100");
     }
-    let catalog = read_catalog(&common.catalog)?;
+    let deployment = at.deployment(common)?;
     let orchestrator = Orchestrator::find(common, at).await?;
     let arn = match run {
         Some(run) => orchestrator.arn(&run),
@@ -123,14 +116,12 @@ pub(super) async fn cost(common: &Common, at: &Where, run: Option<String>, busy:
     };
     let description = orchestrator.describe(&arn).await?;
     let output = description.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let machine = orchestrator.machine.rsplit(':').next().unwrap_or_default();
-    let prefix = machine.strip_suffix("-etl").unwrap_or(machine);
-    let mut full = Usage::of(&orchestrator.history(&arn).await?, &catalog, prefix);
+    let mut full = Usage::of(&orchestrator.history(&arn).await?, &deployment);
     requests(&mut full, &output);
     // What a run costs that finds nothing: Plan, Choice, Succeed; one call, a listing and a read.
-    let plan = u128::from(catalog.functions.plan.memory_mb);
+    let plan = u128::from(deployment.catalog.functions.plan.memory_mb);
     let idle = Usage { transitions: 3, invocations: 1, megabyte_millis: plan * 300, writes: 1, reads: 1 };
-    let minutes = u128::from((catalog.pipeline.schedule.as_secs() / 60).max(1));
+    let minutes = u128::from((deployment.catalog.pipeline.schedule.as_secs() / 60).max(1));
     let month = DAYS * 24 * 60 / minutes;
     let busy_runs = month * u128::from(busy) / 100;
     let rows = [("this run", full, busy_runs), ("a run that finds nothing", idle, month - busy_runs)];
@@ -180,6 +171,7 @@ fn dollars(price: Price) -> String {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sfn::types::TaskScheduledEventDetails;
+    use catalog::Catalog;
 
     use super::*;
 
@@ -197,7 +189,8 @@ mod tests {
         let text = "[pipeline]\nname = 'p'\n[functions.load]\nmemory_mb = 1024\n[source.tables.t]\nkey = 'id'\n\
                     capture = 'changes'\ncolumns = { id = 'integer' }\n[facts.load]\nfrom = 't'\nsurrogate_key = 'n'\n\
                     columns = { id = 'id' }\n";
-        let catalog = Catalog::parse("pipeline.toml", text).unwrap();
+        let catalog = std::sync::Arc::new(Catalog::parse("pipeline.toml", text).unwrap());
+        let deployment = Deployment::in_aws(catalog, "prod".parse().unwrap(), None);
         let at = aws_sdk_sfn::primitives::DateTime::from_millis;
         let parameters = |name: &str| {
             let parameters =
@@ -217,8 +210,8 @@ mod tests {
             fact.build().unwrap(),
             event(4, Kind::TaskSucceeded, 2_001).build().unwrap(),
         ];
-        let usage = Usage::of(&events, &catalog, "p-prod");
-        let transform = u128::from(catalog.sizing(Function::Transform(&catalog.warehouse.targets[0].name)).memory_mb);
+        let usage = Usage::of(&events, &deployment);
+        let transform = u128::from(deployment.catalog.warehouse.targets[0].sizing.memory_mb);
         assert_ne!(transform, 1_024);
         assert_eq!((usage.invocations, usage.megabyte_millis), (2, 1_024 * 1_500 + transform));
     }

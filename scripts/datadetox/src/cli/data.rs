@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
+use totesys::{SeedSource, Trader};
 
 use super::local::with_private_source;
 use super::view::count;
 use super::{Common, Outcome, SampleOptions};
-use crate::sample::{SeedSource, Trader};
 use crate::say;
 
 pub(super) async fn seed(
@@ -25,7 +25,7 @@ pub(super) async fn seed(
     };
     let fill = async |options: PgConnectOptions| {
         let mut database = options.connect().await.context("cannot connect to the source")?;
-        crate::sample::seed(&mut database, &rows).await
+        totesys::seed(&mut database, &rows).await
     };
     let counts = match source {
         Some(url) => fill(options(&url)?).await?,
@@ -72,7 +72,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
 /// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.
 pub(super) fn secret_of(url: &str) -> Result<String> {
     let options = options(url)?;
-    let known = crate::environment::variable("PGPASSWORD");
+    let known = local::environment::variable("PGPASSWORD");
     let mut secret = options.to_url_lossy();
     if secret.password().is_none()
         && let Some(password) = known

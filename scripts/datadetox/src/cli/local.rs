@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use ::local::{
+    APPLICATION, Config, Home, Postgres, Running, Schedule, Stack, application_of, build_when_run_by_cargo, run_name,
+};
 use anyhow::{Context as _, Result};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::signal::unix::{SignalKind, signal};
+use totesys::{SeedSource, Trader, is_empty, seed};
 
 use super::orchestrator::{Orchestrator, Where};
 use super::{Common, Follow, LocalOptions, Outcome, data, orchestrator, report, watch};
-use crate::sample::{SeedSource, Trader, is_empty, seed};
-use crate::say;
-use crate::stack::{APPLICATION, Config, Running, Schedule, Stack, build_when_run_by_cargo, run_name};
+use crate::{catalogue, say};
 
 /// Starts the stack, loads the warehouse, and keeps running until it is interrupted.
 pub(super) async fn serve(common: &Common, options: LocalOptions, trade: bool) -> Result<Outcome> {
@@ -23,7 +25,7 @@ pub(super) async fn serve(common: &Common, options: LocalOptions, trade: bool) -
         if outcome == Outcome::Bad {
             say::line("the schedule goes on; a later run heals what it can");
         }
-        let every = stack.catalog.pipeline.schedule;
+        let every = stack.deployment.catalog.pipeline.schedule;
         let _schedule = Schedule::start(&stack, every);
         let _alerts = watch_inbox(&stack);
         let _trading = if trade { Some(start_trading(&stack).await?) } else { None };
@@ -58,10 +60,13 @@ async fn start(common: &Common, options: &LocalOptions) -> Result<Stack> {
         Some(folder) => folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?,
         None => build_when_run_by_cargo().await?,
     };
+    let deployment = catalogue::on_laptop(catalogue::read(&common.catalog)?, &common.home);
     let url = |url: &Option<String>| url.as_deref().map(data::secret_of).transpose();
     Stack::start(Config {
         home: common.home.clone(),
-        catalog: common.catalog.clone(),
+        definition: catalogue::local_definition(&deployment),
+        deployment,
+        catalog_file: common.catalog.clone(),
         programs,
         source: url(&options.source)?,
         warehouse: url(&options.warehouse)?,
@@ -73,7 +78,7 @@ async fn start(common: &Common, options: &LocalOptions) -> Result<Stack> {
 /// Fills the private source when it is empty and the catalogue is that of totesys.
 async fn fill(stack: &Stack, options: &LocalOptions) -> Result<()> {
     let Some(postgres) = stack.postgres.as_ref().filter(|_| options.source.is_none()) else { return Ok(()) };
-    if stack.catalog.table("sales_order").is_none() {
+    if stack.deployment.catalog.table("sales_order").is_none() {
         return Ok(());
     }
     let mut source = postgres.options(APPLICATION).connect().await?;
@@ -162,11 +167,11 @@ pub(super) async fn with_private_source<T>(
     work: impl AsyncFnOnce(PgConnectOptions) -> Result<T>,
 ) -> Result<T> {
     if let Some(running) = Running::find(&common.home) {
-        return work(crate::stack::application_of(&common.home, &running)?).await;
+        return work(application_of(&common.home, &running)?).await;
     }
-    let pipeline = crate::stack::read_catalog(&common.catalog)?.pipeline.name;
-    let home = crate::stack::Home::take(&common.home)?;
-    let postgres = crate::stack::Postgres::start(&home, &pipeline).await?;
+    let pipeline = &catalogue::read(&common.catalog)?.pipeline.name.clone();
+    let home = Home::take(&common.home)?;
+    let postgres = Postgres::start(&home, pipeline).await?;
     let done = work(postgres.options(APPLICATION)).await;
     postgres.stop().await?;
     done

@@ -5,36 +5,46 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::{ExecutionListItem, HistoryEvent};
+use catalog::{Deployment, EnvironmentName};
 use clap::Args;
 use comfy_table::{Table, presets};
+use local::{Running, run_name, sdk_config};
 use serde_json::json;
 
 use super::view::{View, duration, instant};
 use super::{Common, Follow, Outcome, report, watch};
-use crate::say;
-use crate::stack::{Running, read_catalog, run_name, sdk_config};
+use crate::{catalogue, say};
 
 /// Which Step Functions.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Where {
     /// Speak to AWS instead of the stack that runs here.
-    #[arg(long)]
+    #[arg(long, requires = "environment")]
     aws: bool,
+    /// The environment that the pipeline is deployed to: a section of cdktf/environments.toml.
+    #[arg(long, requires = "aws", value_name = "NAME")]
+    environment: Option<EnvironmentName>,
     /// The AWS profile.
     #[arg(long, requires = "aws", value_name = "NAME")]
     profile: Option<String>,
     /// The AWS region.
     #[arg(long, requires = "aws", value_name = "NAME")]
     region: Option<String>,
-    /// Name or ARN of the state machine; the catalogue's without one.
-    #[arg(long, value_name = "NAME")]
-    state_machine: Option<String>,
 }
 
 impl Where {
     /// The stack that runs here.
     pub(super) fn here() -> Self {
-        Self { aws: false, profile: None, region: None, state_machine: None }
+        Self { aws: false, environment: None, profile: None, region: None }
+    }
+
+    /// The pipeline there, and its names.
+    pub(super) fn deployment(&self, common: &Common) -> Result<Deployment> {
+        let catalog = catalogue::read(&common.catalog)?;
+        Ok(match &self.environment {
+            Some(environment) => Deployment::in_aws(catalog, environment.clone(), self.region.clone()),
+            None => catalogue::on_laptop(catalog, &common.home),
+        })
     }
 }
 
@@ -64,11 +74,7 @@ impl Orchestrator {
             loader = loader.region(Region::new(region.clone()));
         }
         let client = Client::new(&loader.load().await);
-        let wanted = match &at.state_machine {
-            Some(name) => name.clone(),
-            None => read_catalog(&common.catalog)?.state_machine_name(),
-        };
-        let machine = if wanted.starts_with("arn:") { wanted } else { find_machine(&client, &wanted).await? };
+        let machine = find_machine(&client, &at.deployment(common)?.state_machine()).await?;
         Ok(Self { client, machine, remote: true })
     }
 
@@ -125,7 +131,7 @@ async fn find_machine(client: &Client, name: &str) -> Result<String> {
             return Ok(machine.state_machine_arn);
         }
     }
-    bail!("there is no state machine {name} in this account and region; name it with --state-machine")
+    bail!("there is no state machine {name} in this account and region")
 }
 
 /// An SDK error in its service's own words.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
-use catalog::messages::{Counts, Failure, HaltRequest};
+use catalog::message::{Counts, Failure, HaltRequest};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 

@@ -4,15 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use catalog::Deployment;
 
 use super::{Common, Outcome};
-use crate::say;
-use crate::stack::{ACCOUNT, REGION, local_definition, read_catalog};
+use crate::{catalogue, say};
 
 pub(super) fn synth(common: &Common, definition: &Path, check: bool) -> Result<Outcome> {
-    let catalog = read_catalog(&common.catalog)?;
-    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}", catalog.topic_name());
-    let text = format!("{}\n", serde_json::to_string_pretty(&local_definition(&catalog, topic))?);
+    let deployment = Deployment::on_laptop(catalogue::read(&common.catalog)?);
+    let text = format!("{}\n", serde_json::to_string_pretty(&catalogue::local_definition(&deployment))?);
     let place = definition.display();
     if fs::read_to_string(definition).is_ok_and(|old| old == text) {
         say::line(&format!("{place} is up to date"));

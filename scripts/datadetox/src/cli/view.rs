@@ -179,7 +179,7 @@ impl Visit {
     fn what(&self) -> String {
         if let Some((error, cause)) = &self.failure {
             let failure =
-                catalog::messages::Failure { subject: self.state.clone(), error: error.clone(), cause: cause.clone() };
+                catalog::message::Failure { subject: self.state.clone(), error: error.clone(), cause: cause.clone() };
             return format!("{error}: {}", failure.message());
         }
         let number = |name: &str| self.result.get(name).and_then(Value::as_u64);

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use asl::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
-use statemachine::Status;
 
 use crate::world::{World, execute};
 
@@ -69,7 +69,7 @@ async fn each_function_may_be_killed_once_and_the_run_succeeds() {
 #[tokio::test]
 async fn functions_killed_all_the_time_end_in_success_or_in_a_notice_and_the_next_run_is_right() {
     let mut world = World::new().await;
-    let mut trader = datadetox::sample::Trader::connect(world.options_of_application(), 3).await.expect("the source");
+    let mut trader = totesys::Trader::connect(world.options_of_application(), 3).await.expect("the source");
     for seed in 0..4 {
         trader.step().await.expect("a trade");
         let name = world.start(json!({})).await;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use asl::Status;
 use sqlx::ConnectOptions as _;
-use statemachine::Status;
 
 use crate::world::{Run, World, execute};
 

@@ -1,7 +1,7 @@
 //! From an empty warehouse to a loaded one, and the runs after that have nothing to do.
 
+use asl::Status;
 use serde_json::json;
-use statemachine::Status;
 
 use crate::world::World;
 
@@ -78,8 +78,7 @@ async fn a_batch_older_than_what_is_loaded_is_superseded() {
 #[tokio::test]
 async fn empty_tables_load_as_empty_tables() {
     let mut world = World::empty(|text| text).await;
-    let schema = include_str!("../../src/sample/totesys.sql");
-    world.application(schema).await;
+    world.application(totesys::SCHEMA).await;
     let run = world.load().await;
     assert_eq!(run.counts("fact_sales_order"), [0, 0, 0, 0, 0]);
     assert_eq!(world.warehouse("SELECT count(*) FROM dim_date").await, "0");

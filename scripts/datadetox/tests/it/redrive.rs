@@ -1,6 +1,6 @@
 //! A failed execution is held, told of, and goes on from the phase that failed once it is repaired and redriven.
 
-use statemachine::Status;
+use asl::Status;
 
 use crate::world::{Run, World, execute};
 

@@ -1,7 +1,7 @@
 //! Rows that cannot be taken: deferred when the next batch brings them again, put aside with the reason when not, healed
 //! when the cause is gone (R6).
 
-use statemachine::Status;
+use asl::Status;
 
 use crate::world::{World, execute};
 

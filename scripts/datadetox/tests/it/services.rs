@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sfn::types::ExecutionStatus;
-use datadetox::stack::{OPERATOR, REGION, run_name};
+use local::{OPERATOR, REGION, run_name};
 
 use crate::world::{World, execute};
 

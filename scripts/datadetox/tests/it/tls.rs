@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use asl::Status;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
-use statemachine::Status;
 
 use crate::world::{Run, World, ask, execute};
 

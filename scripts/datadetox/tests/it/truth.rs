@@ -4,12 +4,10 @@ use std::path::Path;
 
 use futures_util::TryStreamExt as _;
 
-use datadetox::sample::TABLES;
+use totesys::{SCHEMA, TABLES};
 
 use crate::world::{World, ask, execute};
 
-/// The application's own tables, for the copy.
-const SCHEMA: &str = include_str!("../../src/sample/totesys.sql");
 const EXPECTED: &str = include_str!("expected.sql");
 
 /// Dimensions, then facts with their surrogate and source keys.

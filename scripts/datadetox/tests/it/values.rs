@@ -1,6 +1,6 @@
 //! Every type there and back, other catalogues than the shipped one, views, and reads in slices (R8, R10).
 
-use statemachine::Status;
+use asl::Status;
 
 use crate::world::World;
 

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use datadetox::sample::{SeedSource, seed};
-use datadetox::stack::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
+use asl::{Event, Status};
+use datadetox::catalogue;
+use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
-use statemachine::{Event, Status};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use totesys::{SeedSource, seed};
 
 /// Orders of the sample: enough for every route, little enough for many tests.
 const ORDERS: u64 = 300;
@@ -54,9 +55,14 @@ impl World {
     }
 
     async fn open(folder: TempDir, own_source: Option<String>) -> Self {
+        let (home, catalog_file) = (folder.path().join("home"), folder.path().join("pipeline.toml"));
+        let catalog = catalogue::read(&catalog_file).unwrap_or_else(|error| panic!("{error:#}"));
+        let deployment = catalogue::on_laptop(catalog, &home);
         let config = Config {
-            home: folder.path().join("home"),
-            catalog: folder.path().join("pipeline.toml"),
+            home,
+            definition: catalogue::local_definition(&deployment),
+            deployment,
+            catalog_file,
             programs: programs().await,
             source: own_source,
             warehouse: None,

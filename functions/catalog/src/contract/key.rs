@@ -1,0 +1,264 @@
+//! The keys of every object in the two buckets. Nobody else formats a key.
+//!
+//! ```text
+//! ingestion   <table>/<batch>/part-<n>-<attempt>.csv
+//!             <table>/<batch>/slice-<n>.json
+//!             <table>/<batch>/manifest.json
+//! processed   <target>/<batch>/part-<n>-<attempt>.parquet
+//!             <target>/<batch>/manifest.json
+//!             _commits/<time, counted down>-<batch>.json
+//! ```
+//!
+//! Every object is created once and never overwritten. A manifest is written last: of two writers the first wins.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::DateTime;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::contract::batch::{Batch, BatchName};
+use crate::sql::Ident;
+
+/// What stays as it is in a key; S3 takes more, but every tool agrees on these.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// The prefix of all commits.
+pub const COMMITS: &str = "_commits/";
+
+/// One of the two buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bucket {
+    /// What was read of the source: CSV.
+    Ingestion,
+    /// What goes into the warehouse: Parquet, and the commits.
+    Processed,
+}
+
+impl Bucket {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ingestion, Self::Processed];
+
+    /// Its name, as a deployment's names have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingestion => "ingestion",
+            Self::Processed => "processed",
+        }
+    }
+}
+
+/// The format of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// What `extract` writes.
+    Csv,
+    /// What `transform` writes.
+    Parquet,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+/// The key of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Rows of a table or target.
+    Part {
+        /// Table or target.
+        owner: Ident,
+        /// Its batch.
+        batch: BatchName,
+        /// From 1.
+        number: u32,
+        /// Distinguishes the tries of one step; letters, digits and hyphens.
+        attempt: String,
+        /// CSV or Parquet.
+        format: Format,
+    },
+    /// What was read of a large table so far.
+    Slice {
+        /// The table.
+        owner: Ident,
+        /// Its batch.
+        batch: BatchName,
+        /// From 1.
+        number: u32,
+    },
+    /// Which parts count.
+    Manifest {
+        /// Table or target.
+        owner: Ident,
+        /// Its batch.
+        batch: BatchName,
+    },
+    /// A batch that is in the warehouse.
+    Commit(Batch),
+}
+
+impl Key {
+    /// The manifest of a table or target in a batch.
+    #[must_use]
+    pub fn manifest(owner: &Ident, batch: &BatchName) -> Self {
+        Self::Manifest { owner: owner.clone(), batch: batch.clone() }
+    }
+
+    /// The prefix of everything of a table or target.
+    #[must_use]
+    pub fn folder(owner: &Ident) -> String {
+        format!("{}/", segment(owner.as_str()))
+    }
+
+    /// The prefix of a table's slices in a batch; they list in the order of their numbers.
+    #[must_use]
+    pub fn slices(owner: &Ident, batch: &BatchName) -> String {
+        format!("{}slice-", batch_folder(owner, batch))
+    }
+}
+
+/// One part of a key. A leading underscore is encoded, so that no table is called `_commits`.
+fn segment(name: &str) -> String {
+    let encoded = utf8_percent_encode(name, SEGMENT).to_string();
+    match encoded.strip_prefix('_') {
+        Some(rest) => format!("%5F{rest}"),
+        None => encoded,
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part { owner, batch, number, attempt, format } => {
+                write!(f, "{}part-{number:06}-{attempt}.{}", batch_folder(owner, batch), format.extension())
+            }
+            Self::Slice { owner, batch, number } => {
+                write!(f, "{}slice-{number:06}.json", batch_folder(owner, batch))
+            }
+            Self::Manifest { owner, batch } => write!(f, "{}manifest.json", batch_folder(owner, batch)),
+            Self::Commit(batch) => {
+                // S3 lists keys in ascending order and has no descending one: counted down, the newest comes first.
+                let countdown = i64::MAX - batch.started.timestamp_millis();
+                write!(f, "{COMMITS}{countdown:019}-{}.json", segment(batch.name.as_str()))
+            }
+        }
+    }
+}
+
+fn batch_folder(owner: &Ident, batch: &BatchName) -> String {
+    format!("{}{}/", Key::folder(owner), segment(batch.as_str()))
+}
+
+/// A key that this pipeline did not write.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no key of the lake")]
+pub struct KeyError(String);
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        parse(text).ok_or_else(|| KeyError(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Key> {
+    let decode = |segment: &str| percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned);
+    if let Some(commit) = text.strip_prefix(COMMITS) {
+        let (countdown, name) = commit.strip_suffix(".json")?.split_at_checked(19)?;
+        let millis = i64::MAX.checked_sub(countdown.parse().ok()?)?;
+        let name = BatchName::new(decode(name.strip_prefix('-')?)?).ok()?;
+        return Some(Key::Commit(Batch { started: DateTime::from_timestamp_millis(millis)?, name }));
+    }
+    let mut segments = text.split('/');
+    let (owner, batch, file) = (segments.next()?, segments.next()?, segments.next()?);
+    if segments.next().is_some() {
+        return None;
+    }
+    let owner = Ident::new(decode(owner)?).ok()?;
+    let batch = BatchName::new(decode(batch)?).ok()?;
+    if file == "manifest.json" {
+        return Some(Key::Manifest { owner, batch });
+    }
+    if let Some(number) = file.strip_prefix("slice-").and_then(|rest| rest.strip_suffix(".json")) {
+        return Some(Key::Slice { owner, batch, number: number.parse().ok()? });
+    }
+    let (stem, format) = [Format::Csv, Format::Parquet]
+        .into_iter()
+        .find_map(|format| Some((file.strip_suffix(format.extension())?.strip_suffix('.')?, format)))?;
+    let (number, attempt) = stem.strip_prefix("part-")?.split_once('-')?;
+    Some(Key::Part { owner, batch, number: number.parse().ok()?, attempt: attempt.to_owned(), format })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn batch(millis: i64, name: &str) -> Batch {
+        Batch { started: DateTime::from_timestamp_millis(millis).unwrap(), name: BatchName::new(name).unwrap() }
+    }
+
+    #[test]
+    fn keys_read_as_designed() {
+        let owner = Ident::new("sales_order").unwrap();
+        let name = BatchName::new("2026-11-23T13-05-00.123Z").unwrap();
+        let part = Key::Part {
+            owner: owner.clone(),
+            batch: name.clone(),
+            number: 1,
+            attempt: "5f".into(),
+            format: Format::Csv,
+        };
+        assert_eq!(part.to_string(), "sales_order/2026-11-23T13-05-00.123Z/part-000001-5f.csv");
+        assert_eq!(Key::manifest(&owner, &name).to_string(), "sales_order/2026-11-23T13-05-00.123Z/manifest.json");
+        let slice = Key::Slice { owner: owner.clone(), batch: name.clone(), number: 2 }.to_string();
+        assert!(slice.starts_with(&Key::slices(&owner, &name)), "{slice}");
+    }
+
+    #[test]
+    fn the_newest_commit_lists_first() {
+        let mut keys: Vec<String> = [(1_000, "a"), (2_000, "b"), (1_700_000_000_000, "c")]
+            .map(|(ms, name)| Key::Commit(batch(ms, name)).to_string())
+            .into();
+        keys.sort();
+        assert!(keys[0].ends_with("-c.json") && keys[2].ends_with("-a.json"), "{keys:?}");
+    }
+
+    #[test]
+    fn no_table_can_stand_where_commits_stand() {
+        let owner = Ident::new("_commits").unwrap();
+        let name = BatchName::new("b").unwrap();
+        assert!(!Key::manifest(&owner, &name).to_string().starts_with(COMMITS));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_parses_back_to_itself(
+            owner in "[a-zA-Z_ éß/%.'\"-]{1,20}",
+            name in "[a-zA-Z0-9._!()=@+-]{1,80}",
+            number in 1u32..=999_999,
+            attempt in "[a-z0-9-]{1,12}",
+            csv: bool,
+            millis in 0i64..4_102_444_800_000,
+        ) {
+            let (owner, name) = (Ident::new(owner).unwrap(), BatchName::new(name).unwrap());
+            let format = if csv { Format::Csv } else { Format::Parquet };
+            for key in [
+                Key::Part { owner: owner.clone(), batch: name.clone(), number, attempt, format },
+                Key::Slice { owner: owner.clone(), batch: name.clone(), number },
+                Key::manifest(&owner, &name),
+                Key::Commit(batch(millis, name.as_str())),
+            ] {
+                let text = key.to_string();
+                prop_assert_eq!(text.parse::<Key>().unwrap(), key, "{}", text);
+            }
+        }
+    }
+}

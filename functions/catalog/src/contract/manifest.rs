@@ -1,0 +1,99 @@
+//! What the manifests in the lake say: which parts of a batch count. A manifest is written last; of two writers the first
+//! wins.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::batch::Batch;
+use crate::contract::message::Read;
+use crate::model::SourceColumn;
+use crate::sql::Ident;
+
+/// A part that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its key, as a text.
+    pub key: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A column of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as [`crate::ValueType`] displays it.
+    pub value: String,
+}
+
+impl From<&SourceColumn> for ManifestColumn {
+    fn from(column: &SourceColumn) -> Self {
+        Self { name: column.name.to_string(), value: column.value.to_string() }
+    }
+}
+
+/// What was read of a table in a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtractManifest {
+    /// The table.
+    pub table: Ident,
+    /// The batch.
+    pub batch: Batch,
+    /// What was asked for.
+    pub read: Read,
+    /// The CSV's columns, without the row version at its end.
+    pub columns: Vec<ManifestColumn>,
+    /// Parts in order.
+    pub parts: Vec<Part>,
+    /// Sum over the parts.
+    pub rows: u64,
+    /// Sum over the parts.
+    pub bytes: u64,
+}
+
+/// A slice of a large table that is read and stays read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceRecord {
+    /// The key at which the next slice starts, each column as Postgres prints it; `None` when nothing is left.
+    pub up_to: Option<Vec<String>>,
+    /// Parts in order.
+    pub parts: Vec<Part>,
+}
+
+/// What was made of a target in a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransformManifest {
+    /// The dimension or fact.
+    pub target: Ident,
+    /// The batch.
+    pub batch: Batch,
+    /// The Parquet's columns, without the row version at its end.
+    pub columns: Vec<ManifestColumn>,
+    /// Parts in order.
+    pub parts: Vec<Part>,
+    /// Sum over the parts.
+    pub rows: u64,
+    /// Sum over the parts.
+    pub bytes: u64,
+    /// Rows whose lookup was not there yet; the next batch delivers them again.
+    pub deferred: u64,
+    /// Rows whose values the warehouse cannot take.
+    pub rejects: Vec<Reject>,
+}
+
+/// A row that the warehouse cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// Its source key, the columns joined by `,`.
+    pub key: String,
+    /// Why: names the column and the value.
+    pub reason: String,
+    /// The row as the source printed it.
+    pub row: BTreeMap<String, Option<String>>,
+}

@@ -1,0 +1,10 @@
+//! What functions say to each other, through the state machine and through the lake. They meet here and nowhere else.
+
+pub(crate) mod batch;
+pub mod fault;
+pub mod key;
+pub mod ledger;
+pub mod manifest;
+pub mod message;
+pub(crate) mod side;
+pub mod state;

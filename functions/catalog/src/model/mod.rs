@@ -1,0 +1,151 @@
+//! What a checked `pipeline.toml` means. Every reference in it is resolved: [`crate::parse`] makes no other.
+
+mod source;
+mod target;
+mod value_type;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use source::{Capture, Field, SourceColumn, Table};
+pub use target::{CalendarAttribute, ColumnRef, Expression, Join, Origin, Reference, Target, TargetColumn, TargetKind};
+pub use value_type::{MAX_PRECISION, PgType, ValueType};
+
+use crate::sql::Ident;
+
+/// The whole catalogue.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// Name, schedule, alerts.
+    pub pipeline: Pipeline,
+    /// Memory and time of the functions that serve the whole pipeline.
+    pub functions: Functions,
+    /// What is read.
+    pub source: Source,
+    /// What is kept up to date.
+    pub warehouse: Warehouse,
+}
+
+/// The pipeline itself.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Lower-case letters, digits and hyphens, at most 20: it begins the name of everything made in AWS.
+    pub name: String,
+    /// Time between two scheduled executions: whole minutes.
+    pub schedule: Duration,
+    /// A table that did not change is read anyway after this long (R2).
+    pub reread: Duration,
+    /// An execution that runs longer is ended as TIMED_OUT: whole seconds.
+    pub timeout: Duration,
+    /// E-mail addresses that hear of failures and rejected rows.
+    pub alerts: Vec<String>,
+}
+
+/// Memory and time of one Lambda function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizing {
+    /// Megabytes, 128 to 10,240.
+    pub memory_mb: u32,
+    /// Seconds, 1 to 900.
+    pub timeout_seconds: u32,
+}
+
+/// The functions of which there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Functions {
+    /// Decides what changed.
+    pub plan: Sizing,
+    /// Merges everything into the warehouse.
+    pub load: Sizing,
+    /// Holds a failed execution until it is redriven.
+    pub halt: Sizing,
+}
+
+/// The source database.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where its tables live.
+    pub schema: Ident,
+    /// How long a read waits for a lock before it fails as `Source.Busy`.
+    pub lock_timeout: Duration,
+    /// A read expected to return more rows than this is cut into slices of this many.
+    pub slice_rows: u64,
+    /// In the order of the file.
+    pub tables: Vec<Arc<Table>>,
+}
+
+/// The warehouse database.
+#[derive(Clone, Debug)]
+pub struct Warehouse {
+    /// Where its tables live.
+    pub schema: Ident,
+    /// More rejected rows than this in one target and batch fail the batch instead.
+    pub reject_limit: u64,
+    /// Dimensions, then facts, each in the order of the file.
+    pub targets: Vec<Arc<Target>>,
+}
+
+impl Catalog {
+    /// The source table of that name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
+        self.source.tables.iter().find(|table| table.name.as_str() == name)
+    }
+
+    /// The dimension or fact of that name.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
+        self.warehouse.targets.iter().find(|target| target.name.as_str() == name)
+    }
+
+    /// The source tables whose rows a target is made of: its origin first, then its joins; for a calendar the origins
+    /// of every fact that refers to it. None twice.
+    #[must_use]
+    pub fn sources_of<'c>(&'c self, target: &'c Target) -> Vec<&'c Arc<Table>> {
+        let all: Vec<&Arc<Table>> = match &target.origin {
+            Origin::Table(origin) => {
+                std::iter::once(origin).chain(target.joins.iter().map(|join| &join.table)).collect()
+            }
+            Origin::Calendar => self.dates_of(target).into_iter().map(|(table, _)| table).collect(),
+        };
+        let mut tables: Vec<&Arc<Table>> = Vec::new();
+        for table in all {
+            if !tables.iter().any(|seen| seen.name == table.name) {
+                tables.push(table);
+            }
+        }
+        tables
+    }
+
+    /// Every fact column that refers to this calendar, with the origin table of its fact.
+    #[must_use]
+    pub fn dates_of<'c>(&'c self, calendar: &Target) -> Vec<(&'c Arc<Table>, &'c TargetColumn)> {
+        self.warehouse
+            .targets
+            .iter()
+            .filter_map(|fact| match &fact.origin {
+                Origin::Table(origin) => Some((origin, fact)),
+                Origin::Calendar => None,
+            })
+            .flat_map(|(table, fact)| fact.references().map(move |(column, reference)| (table, column, reference)))
+            .filter(|(_, _, reference)| reference.dimension == calendar.name)
+            .map(|(table, column, _)| (table, column))
+            .collect()
+    }
+
+    /// A digest of everything that decides a target's rows: where it differs from the one of the last commit, the
+    /// target's tables are read in full.
+    #[must_use]
+    pub fn fingerprint(&self, target: &Target) -> String {
+        let mut tables = self.sources_of(target);
+        tables.sort_by_key(|table| &table.name);
+        let dates: Vec<_> = match target.origin {
+            Origin::Calendar => {
+                self.dates_of(target).into_iter().map(|(table, column)| (&table.name, column)).collect()
+            }
+            Origin::Table(_) => Vec::new(),
+        };
+        let text = serde_json::json!({ "target": target, "tables": tables, "dates": dates }).to_string();
+        crate::digest::hex(text.as_bytes())[..16].to_owned()
+    }
+}

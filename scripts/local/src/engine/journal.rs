@@ -1,0 +1,113 @@
+//! One file an execution: how it was started, then one line for everything that happened. Replayed, it is the execution.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use asl::{Execution, Identity, Machine, Order, Signal, Status, Token};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Recorded;
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Start {
+    at: DateTime<Utc>,
+    identity: Identity,
+    input: Value,
+    /// The one that was in force: a redrive goes on with it, whatever is deployed since.
+    definition: Value,
+}
+
+/// Every other line.
+#[derive(Serialize, Deserialize)]
+struct Happened {
+    at: DateTime<Utc>,
+    random: u32,
+    #[serde(flatten)]
+    signal: Signal,
+}
+
+/// An open journal.
+pub(super) struct Journal {
+    file: File,
+}
+
+impl Journal {
+    pub(super) fn create(
+        folder: &Path,
+        identity: &Identity,
+        input: &Value,
+        definition: &Value,
+        at: DateTime<Utc>,
+    ) -> Result<Self> {
+        // The name may hold what a file name may not; the time keeps the files in order.
+        let digest = catalog::digest::hex(identity.name.as_bytes());
+        let path = folder.join(format!("{}-{}.jsonl", at.format("%Y%m%dT%H%M%S%3fZ"), &digest[..12]));
+        let file = OpenOptions::new().create_new(true).append(true).open(&path);
+        let mut journal = Self { file: file.with_context(|| format!("cannot create {}", path.display()))? };
+        let start = Start { at, identity: identity.clone(), input: input.clone(), definition: definition.clone() };
+        journal.write(&start)?;
+        Ok(journal)
+    }
+
+    pub(super) fn append(&mut self, signal: &Signal, at: DateTime<Utc>, random: u32) -> Result<()> {
+        self.write(&Happened { at, random, signal: signal.clone() })
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        // One write a line: a crash leaves whole lines and at most one cut one, which is dropped when it is read.
+        Ok(self.file.write_all(&text)?)
+    }
+}
+
+/// The executions of a folder, the newest `keep` of them; older journals are removed.
+pub(super) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    paths.sort();
+    let old = paths.len().saturating_sub(keep);
+    for path in paths.drain(..old) {
+        fs::remove_file(path)?;
+    }
+    let read = |path: PathBuf| replay(&path).with_context(|| format!("{} is damaged; remove it", path.display()));
+    paths.into_iter().map(read).collect()
+}
+
+fn replay(path: &Path) -> Result<Recorded> {
+    let mut lines = BufReader::new(File::open(path)?).split(b'\n');
+    let first = lines.next().ok_or_else(|| anyhow!("it is empty"))??;
+    let start: Start = serde_json::from_slice(&first)?;
+    let machine = Machine::parse(&start.definition)?;
+    let (mut execution, orders) = Execution::start(machine, start.identity, start.input, start.at);
+    let mut open: HashMap<Token, Order> = HashMap::new();
+    note(&mut open, orders);
+    for line in lines {
+        let Ok(happened) = serde_json::from_slice::<Happened>(&line?) else { break };
+        match &happened.signal {
+            Signal::TaskSucceeded { token, .. } | Signal::TaskFailed { token, .. } | Signal::Woken { token } => {
+                open.remove(token);
+            }
+            Signal::Stop { .. } | Signal::Redrive => {}
+        }
+        note(&mut open, execution.handle(&happened.signal, happened.at, happened.random));
+    }
+    let file = OpenOptions::new().append(true).open(path)?;
+    let running = execution.status == Status::Running;
+    let rearm = open.values().filter(|order| running && matches!(order, Order::Wake { .. })).cloned().collect();
+    Ok(Recorded { execution, journal: Journal { file }, rearm, open })
+}
+
+fn note(open: &mut HashMap<Token, Order>, orders: Vec<Order>) {
+    for order in orders {
+        if let Order::Call { token, .. } | Order::Wake { token, .. } = order {
+            open.insert(token, order);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! SNS with one topic, whose messages land in a folder: one file a message, and a word on the terminal.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::percent_decode;
+use tokio::sync::broadcast;
+
+use crate::clock;
+use crate::credentials::OPERATOR;
+use crate::signature::Unsigned;
+
+/// What SNS takes.
+const MAX_MESSAGE: usize = 262_144;
+
+/// A published message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// What it is about.
+    pub subject: String,
+    /// What it says.
+    pub text: String,
+    /// The file it lies in.
+    pub file: PathBuf,
+}
+
+/// The topic and its folder.
+pub struct Inbox {
+    topic: String,
+    folder: PathBuf,
+    number: AtomicU64,
+    arrivals: broadcast::Sender<Message>,
+}
+
+impl Inbox {
+    pub(crate) fn new(topic: String, folder: PathBuf) -> Self {
+        Self { topic, folder, number: AtomicU64::new(0), arrivals: broadcast::channel(64).0 }
+    }
+
+    /// Tells of every message that arrives from now on.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Message> {
+        self.arrivals.subscribe()
+    }
+
+    /// The query protocol: a form in, XML out.
+    pub(crate) fn call(&self, identity: Result<String, Unsigned>, body: &[u8]) -> Response {
+        match identity {
+            Ok(identity) if identity == OPERATOR => {}
+            Ok(identity) => {
+                let message = format!("{identity} is not authorized to perform: SNS:Publish");
+                return error(StatusCode::FORBIDDEN, "AuthorizationError", &message);
+            }
+            Err(Unsigned::Missing) => {
+                return error(
+                    StatusCode::FORBIDDEN,
+                    "MissingAuthenticationToken",
+                    "Request is missing Authentication Token",
+                );
+            }
+            Err(Unsigned::UnknownKey) => {
+                let message = "The security token included in the request is invalid.";
+                return error(StatusCode::FORBIDDEN, "InvalidClientTokenId", message);
+            }
+            Err(Unsigned::Mismatch) => {
+                let message = "The request signature we calculated does not match the signature you provided.";
+                return error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message);
+            }
+        }
+        let members = form(body);
+        let member = |name: &str| members.get(name).cloned().unwrap_or_default();
+        if member("Action") != "Publish" {
+            return error(
+                StatusCode::BAD_REQUEST,
+                "InvalidAction",
+                &format!("{} is not supported here", member("Action")),
+            );
+        }
+        if member("TopicArn") != self.topic {
+            return error(StatusCode::NOT_FOUND, "NotFound", "Topic does not exist");
+        }
+        let (subject, text) = (member("Subject"), member("Message"));
+        let bad_subject = subject.chars().count() > 100 || subject.contains(|c: char| c.is_control() || !c.is_ascii());
+        for (wrong, what) in [
+            (text.is_empty(), "Empty message"),
+            (text.len() > MAX_MESSAGE, "Message too long"),
+            (bad_subject, "Subject must be ASCII text of at most 100 characters without line breaks"),
+        ] {
+            if wrong {
+                return error(StatusCode::BAD_REQUEST, "InvalidParameter", &format!("Invalid parameter: {what}"));
+            }
+        }
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let file = self.folder.join(format!("{}-{number:04}.txt", clock::now().format("%Y-%m-%dT%H-%M-%S%.3fZ")));
+        if let Err(cause) = fs::write(&file, format!("Subject: {subject}\n\n{text}\n")) {
+            return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &cause.to_string());
+        }
+        // Nobody may be listening.
+        let _ = self.arrivals.send(Message { subject, text, file });
+        let id = format!("00000000-0000-4000-8000-{number:012}");
+        let xml = format!(
+            "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>{id}</MessageId>\
+             </PublishResult><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></PublishResponse>"
+        );
+        (StatusCode::OK, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+    }
+}
+
+fn form(body: &[u8]) -> HashMap<String, String> {
+    let decode = |text: &[u8]| {
+        let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        percent_decode(&spaced).decode_utf8_lossy().into_owned()
+    };
+    body.split(|byte| *byte == b'&')
+        .map(|pair| {
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            (decode(halves.next().unwrap_or_default()), decode(halves.next().unwrap_or_default()))
+        })
+        .collect()
+}
+
+fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    let message = message.replace('&', "&amp;").replace('<', "&lt;");
+    let xml = format!(
+        "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type><Code>{code}</Code>\
+         <Message>{message}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
+    );
+    (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+}

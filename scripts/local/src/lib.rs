@@ -1,0 +1,242 @@
+//! The pipeline on one machine: Postgres, S3, Lambda, Step Functions, Secrets Manager and SNS, all on loopback.
+//!
+//! Production code knows nothing of it: it finds the services by its environment and speaks to them through the real
+//! SDKs. What a service does not support here it refuses, by name.
+
+mod calls;
+mod clock;
+mod credentials;
+mod engine;
+pub mod environment;
+mod gateway;
+mod home;
+mod inbox;
+mod lake;
+mod lambda;
+mod postgres;
+mod process;
+mod programs;
+mod schedule;
+mod secrets;
+mod signature;
+mod states_api;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use catalog::deployment::variable;
+use catalog::key::Bucket;
+use catalog::{Deployment, Function};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+pub use clock::now;
+pub use credentials::{ACCOUNT, OPERATOR, REGION};
+pub use engine::{Engine, Entry};
+pub use home::{Home, Running};
+pub use inbox::{Inbox, Message};
+pub use lambda::{InvocationError, Invoked, Lambda};
+pub use postgres::{APPLICATION, LOADER, Postgres, READER, WAREHOUSE, application_of};
+pub use programs::build_when_run_by_cargo;
+pub use schedule::{Schedule, run_name};
+
+use credentials::{Credentials, password};
+use gateway::Services;
+
+/// What a stack is made of.
+pub struct Config {
+    /// The folder for everything it keeps.
+    pub home: PathBuf,
+    /// The pipeline and its names.
+    pub deployment: Deployment,
+    /// The catalogue's file, for the functions.
+    pub catalog_file: PathBuf,
+    /// The state machine. Its functions and its topic have the names that the deployment gives them.
+    pub definition: Value,
+    /// Where the functions' programs lie.
+    pub programs: PathBuf,
+    /// A source of one's own, as a Postgres URL; else the private one.
+    pub source: Option<String>,
+    /// A warehouse of one's own, as a Postgres URL; else the private one.
+    pub warehouse: Option<String>,
+    /// Where the AWS calls of functions and state machine are recorded.
+    pub record_calls: Option<PathBuf>,
+}
+
+/// A running stack. Stop it with [`Stack::stop`]; when it is only dropped its processes are killed.
+pub struct Stack {
+    /// Its folder.
+    pub home: Home,
+    /// Its pipeline and its names.
+    pub deployment: Deployment,
+    /// Where its AWS services listen.
+    pub endpoint: String,
+    /// Its databases, unless both are one's own.
+    pub postgres: Option<Postgres>,
+    /// Its functions.
+    pub lambda: Arc<Lambda>,
+    /// Its executions.
+    pub engine: Arc<Engine>,
+    /// Its alerts.
+    pub inbox: Arc<Inbox>,
+    aws: SdkConfig,
+    gateway: JoinHandle<()>,
+}
+
+/// What stands on folder and databases.
+struct Standing {
+    endpoint: String,
+    lambda: Arc<Lambda>,
+    engine: Arc<Engine>,
+    inbox: Arc<Inbox>,
+    aws: SdkConfig,
+    gateway: JoinHandle<()>,
+}
+
+impl Stack {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When the catalogue has mistakes, the home is taken, or something cannot be started; nothing is left running then.
+    pub async fn start(config: Config) -> Result<Self> {
+        let deployment = config.deployment.clone();
+        let home = Home::take(&config.home)?;
+        let postgres = match (&config.source, &config.warehouse) {
+            (Some(_), Some(_)) => None,
+            _ => Some(Box::pin(Postgres::start(&home, &deployment.catalog.pipeline.name)).await?),
+        };
+        // Boxed: what a caller awaits is as large as everything in it.
+        match Box::pin(Self::stand(config, &home, postgres.as_ref())).await {
+            Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway }) => {
+                Ok(Self { home, deployment, endpoint, postgres, lambda, engine, inbox, aws, gateway })
+            }
+            Err(error) => {
+                // In order, and waited for: the next start finds the folder free.
+                if let Some(postgres) = postgres {
+                    postgres.stop().await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn stand(config: Config, home: &Home, postgres: Option<&Postgres>) -> Result<Standing> {
+        let deployment = &config.deployment;
+        let private = |role: &str| postgres.map(|postgres| postgres.secret(role)).unwrap_or_default();
+        let source = config.source.unwrap_or_else(|| private(READER));
+        let warehouse = config.warehouse.unwrap_or_else(|| private(LOADER));
+
+        let calls = Arc::new(calls::Calls::open(config.record_calls.as_deref())?);
+        let bound = gateway::bind().await?;
+        let endpoint = bound.endpoint.clone();
+        let credentials = Credentials::new(deployment)?;
+        credentials.write_config(home, &endpoint)?;
+        let inbox = Arc::new(Inbox::new(topic_arn(deployment), home.join("inbox")));
+        let catalog_file = config.catalog_file.canonicalize().context("cannot open the catalogue")?;
+        let environment = |function: Function<'_>, name: &str| {
+            function_environment(deployment, &credentials, &endpoint, &catalog_file, function, name)
+        };
+        let functions = lambda::deploy(deployment, &config.programs, &home.join("logs"), environment)?;
+        let lambda = Lambda::new(functions);
+        let aws = sdk_config(&endpoint, credentials.secret(OPERATOR).unwrap_or_default()).await;
+        let services = engine::Services {
+            lambda: Arc::clone(&lambda),
+            sns: aws_sdk_sns::Client::new(&aws),
+            calls: Arc::clone(&calls),
+        };
+        let engine = Engine::open(deployment.state_machine(), config.definition, home.join("executions"), services)?;
+        let lake = Arc::new(lake::service(&home.join("lake"), deployment, &credentials, Arc::clone(&calls))?);
+        let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
+        let gateway = bound.serve(Services {
+            credentials,
+            lake,
+            states: states_api::StatesApi::new(Arc::clone(&engine), deployment),
+            secrets: secrets::Secrets::new(deployment, source, warehouse),
+            calls,
+            inbox: Arc::clone(&inbox),
+        });
+        home.announce(&Running {
+            pid: std::process::id(),
+            endpoint: endpoint.clone(),
+            operator_secret,
+            pipeline: deployment.catalog.pipeline.name.clone(),
+            state_machine: engine.machine_arn.clone(),
+            postgres_port: postgres.map(Postgres::port),
+        })?;
+        Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway })
+    }
+
+    /// The SDK configuration of the operator.
+    #[must_use]
+    pub fn aws(&self) -> &SdkConfig {
+        &self.aws
+    }
+
+    /// Ends everything in order: executions stay where they are and go on with the next start.
+    ///
+    /// # Errors
+    /// When Postgres cannot be ended.
+    pub async fn stop(self) -> Result<()> {
+        self.home.withdraw();
+        self.lambda.stop().await;
+        self.gateway.abort();
+        match self.postgres {
+            Some(postgres) => postgres.stop().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The ARN that the alerts' topic has here.
+#[must_use]
+pub fn topic_arn(deployment: &Deployment) -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}", deployment.topic())
+}
+
+/// An SDK configuration for the services at `endpoint`.
+pub async fn sdk_config(endpoint: &str, secret: &str) -> SdkConfig {
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .credentials_provider(aws_sdk_sfn::config::Credentials::new(OPERATOR, secret, None, None, "datadetox"));
+    // Loopback needs no TLS.
+    let client = aws_smithy_http_client::Builder::new().build_http();
+    loader.http_client(client).load().await
+}
+
+/// What a function is told: the same names as in AWS, plus where the services are.
+fn function_environment(
+    deployment: &Deployment,
+    credentials: &Credentials,
+    endpoint: &str,
+    catalog_file: &Path,
+    function: Function<'_>,
+    name: &str,
+) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::from(
+        [
+            ("AWS_ACCESS_KEY_ID", name),
+            ("AWS_SECRET_ACCESS_KEY", credentials.secret(name).unwrap_or_default()),
+            ("AWS_REGION", REGION),
+            ("AWS_DEFAULT_REGION", REGION),
+            ("AWS_ENDPOINT_URL", endpoint),
+            (variable::CATALOG, &*catalog_file.to_string_lossy()),
+            ("TZ", ":UTC"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    for bucket in Bucket::ALL {
+        environment.insert(variable::bucket(bucket).to_owned(), deployment.bucket(bucket));
+    }
+    if let Some(side) = deployment.catalog.access(function).database {
+        environment.insert(variable::secret(side).to_owned(), deployment.secret(side));
+    }
+    // Where a coverage run collects its profiles.
+    if let Some(profile) = crate::environment::variable("LLVM_PROFILE_FILE") {
+        environment.insert("LLVM_PROFILE_FILE".to_owned(), profile);
+    }
+    environment
+}

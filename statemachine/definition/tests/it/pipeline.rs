@@ -1,0 +1,243 @@
+//! The routes through the pipeline's own definition.
+
+use asl::Status;
+use catalog::Catalog;
+use serde_json::{Value, json};
+
+use crate::shipped::{local_definition, totesys};
+use crate::simulation::{Answer, Simulation};
+
+const BUSY: (&str, &str) = ("Source.Busy", "{\"errorType\":\"Source.Busy\",\"errorMessage\":\"payment is locked\"}");
+
+fn plan(status: &str) -> Value {
+    let catalog = totesys();
+    let tables = catalog.source.tables.iter().map(|table| (table.name.to_string(), json!({ "read": "whole" })));
+    let targets = catalog.warehouse.targets.iter().map(|target| (target.name.to_string(), json!({ "build": true })));
+    json!({
+        "status": status, "reason": "", "batch": { "name": "run" }, "horizon": 7, "base": null, "next": {},
+        "tables": tables.collect::<serde_json::Map<_, _>>(), "targets": targets.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn loaded(rejected: u64) -> Value {
+    json!({ "status": "loaded", "targets": {}, "rejected": rejected, "committed_at": "", "freshness_ms": 1 })
+}
+
+/// A pipeline in which everything succeeds, but for what `scripted` answers.
+fn run(mut scripted: impl FnMut(&str, &Value) -> Option<Answer>) -> Simulation<impl FnMut(&str, &Value) -> Answer> {
+    Simulation::run(&local_definition(&totesys()), json!({}), move |name, given| {
+        if let Some(answer) = scripted(name, given) {
+            return answer;
+        }
+        match name {
+            "totesys-plan" => Ok(plan("changed")),
+            "totesys-load" => Ok(loaded(0)),
+            "totesys-halt" if given["now"].as_u64() > given["noted"].as_u64() => Ok(given["phase"].clone()),
+            "totesys-halt" => match given["phase"].as_str() {
+                Some("Plan") => Err(("PlanFailed", "")),
+                Some("Extract") => Err(("ExtractFailed", "")),
+                Some("Transform") => Err(("TransformFailed", "")),
+                _ => Err(("LoadFailed", "")),
+            },
+            _ => Ok(json!({ "status": "done", "rows": 1, "bytes": 1 })),
+        }
+    })
+}
+
+#[test]
+fn everything_succeeds() {
+    let run = run(|_, _| None);
+    assert_eq!(run.execution.status, Status::Succeeded);
+    assert_eq!((run.count("sns"), run.count("totesys-halt"), run.calls.len()), (0, 0, 1 + 11 + 11 + 1));
+    assert_eq!(run.last_given("totesys-extract-payment")["table"], "payment");
+    assert_eq!(run.last_given("totesys-transform-dim_staff")["horizon"], 7);
+    let output = run.execution.output.as_ref().expect("an output");
+    assert_eq!(output["extract"]["results"].as_array().map(Vec::len), Some(11));
+    assert_eq!(output["load"]["status"], "loaded");
+}
+
+#[test]
+fn nothing_changed_costs_one_function_and_a_handful_of_transitions() {
+    for status in ["up_to_date", "already_running"] {
+        let run = run(|name, _| (name == "totesys-plan").then(|| Ok(plan(status))));
+        assert_eq!((run.execution.status, run.calls.len()), (Status::Succeeded, 1), "{status}");
+        let transitions = run.execution.events.iter().filter(|event| event.kind.ends_with("StateEntered")).count();
+        assert_eq!(transitions, 3, "{status}");
+    }
+}
+
+#[test]
+fn one_failed_table_lets_the_others_finish_notifies_once_and_halts() {
+    let mut tries = 0;
+    let mut run = run(move |name, _| {
+        (name == "totesys-extract-payment").then(|| {
+            tries += 1;
+            if tries <= 5 { Err(BUSY) } else { Ok(json!({ "status": "done" })) }
+        })
+    });
+    assert_eq!(run.execution.status, Status::Failed);
+    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    assert_eq!(run.count("totesys-extract-payment"), 5, "one try and four retries");
+    assert_eq!((run.count("totesys-extract-staff"), run.count("totesys-transform-dim_staff")), (1, 0));
+    assert_eq!(run.count("sns"), 1);
+    let notice = run.last_given("sns");
+    let message = notice["Message"].as_str().expect("a message");
+    assert_eq!(notice["Subject"], "totesys: Extract failed");
+    assert!(
+        message.contains("payment is locked") && message.contains("Source.Busy") && !message.contains("staff"),
+        "{message}"
+    );
+    assert!(
+        message.contains("--execution-arn arn:aws:states:us-east-1:000000000000:execution:totesys-etl:run"),
+        "{message}"
+    );
+    assert_eq!(run.last_given("totesys-halt")["failures"][0]["subject"], "payment");
+
+    run.redrive();
+    assert_eq!(run.execution.status, Status::Succeeded);
+    assert_eq!((run.count("totesys-plan"), run.count("sns")), (1, 1), "planned once, notified once");
+    assert_eq!(run.count("totesys-extract-staff"), 2, "entered again, to answer from its manifest");
+}
+
+#[test]
+fn a_redrive_that_fails_again_notifies_again_and_can_be_redriven_again() {
+    let mut run = run(|name, _| (name == "totesys-extract-payment").then_some(Err(("Source.AccessDenied", "no"))));
+    assert_eq!((run.count("totesys-extract-payment"), run.count("sns")), (1, 1), "what cannot pass is not retried");
+    for redrive in 1..=2 {
+        run.redrive();
+        assert_eq!(run.execution.status, Status::Failed);
+        assert_eq!(run.count("sns"), 1 + redrive);
+        let halt = run.last_given("totesys-halt");
+        assert_eq!((halt["noted"].as_u64(), halt["now"].as_u64()), (Some(redrive as u64), Some(redrive as u64)));
+    }
+}
+
+#[test]
+fn every_phase_halts_under_its_own_name_and_goes_on_where_it_failed() {
+    for (function, error, again) in [
+        ("totesys-plan", "PlanFailed", "totesys-plan"),
+        ("totesys-transform-dim_date", "TransformFailed", "totesys-transform-dim_date"),
+        ("totesys-load", "LoadFailed", "totesys-load"),
+    ] {
+        let mut broken = true;
+        let mut run = run(move |name, _| {
+            (name == function && std::mem::take(&mut broken)).then_some(Err(("Misconfigured", "{}")))
+        });
+        assert_eq!((run.execution.status, run.execution.failure.0.as_deref()), (Status::Failed, Some(error)));
+        let calls = run.calls.len();
+        run.redrive();
+        assert_eq!(run.execution.status, Status::Succeeded, "{function}");
+        let after: Vec<&str> = run.calls[calls..].iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(after[0], "totesys-halt");
+        assert!(after.contains(&again), "{after:?}");
+        assert_eq!(after.contains(&"totesys-extract-staff"), function == "totesys-plan", "{after:?}");
+    }
+}
+
+#[test]
+fn a_function_that_does_not_answer_is_a_timeout_with_no_cause() {
+    let run = run(|name, _| (name == "totesys-extract-payment").then_some(Err(("silence", ""))));
+    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    let failure = &run.last_given("totesys-halt")["failures"][0];
+    assert_eq!((&failure["error"], &failure["cause"]), (&json!("States.Timeout"), &json!("")));
+}
+
+#[test]
+fn an_unfinished_table_is_asked_again_until_it_is_done() {
+    let mut slices = 0;
+    let run = run(move |name, _| {
+        (name == "totesys-extract-payment").then(|| {
+            slices += 1;
+            Ok(json!({ "status": if slices < 4 { "unfinished" } else { "done" } }))
+        })
+    });
+    assert_eq!((run.execution.status, run.count("totesys-extract-payment")), (Status::Succeeded, 4));
+    assert_eq!(run.count("totesys-transform-dim_date"), 1);
+}
+
+#[test]
+fn rejected_rows_alert_and_the_run_succeeds() {
+    let run = run(|name, _| (name == "totesys-load").then(|| Ok(loaded(3))));
+    assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, 1));
+    assert_eq!(run.last_given("sns")["Subject"], "totesys: 3 rows were rejected");
+    assert!(
+        run.last_given("sns")["Message"].as_str().is_some_and(|text| text.contains("WHERE pipeline = $$totesys$$"))
+    );
+}
+
+#[test]
+fn a_notice_that_cannot_be_sent_hides_no_failure() {
+    let mut run = run(|name, _| match name {
+        "totesys-load" => Some(Err(("Warehouse.SchemaMismatch", "{}"))),
+        "sns" => Some(Err(("SNS.NotFoundException", "Topic does not exist"))),
+        _ => None,
+    });
+    assert_eq!(run.execution.failure.0.as_deref(), Some("LoadFailed"));
+    run.redrive();
+    assert_eq!(run.execution.failure.0.as_deref(), Some("LoadFailed"), "it failed again, and still halts");
+}
+
+/// A catalogue of so many tables, each a fact too, with names as long as Postgres allows.
+fn wide(tables: usize) -> Catalog {
+    let mut text = "[pipeline]\nname = 'wide'\n".to_owned();
+    for number in 0..tables {
+        let name = format!("{number:03}{}", "t".repeat(60));
+        text += &format!(
+            "[source.tables.{name}]\nkey = 'id'\ncapture = 'changes'\ncolumns = {{ id = 'integer' }}\n\
+             [facts.{name}]\nfrom = '{name}'\nsurrogate_key = 'n'\ncolumns = {{ id = 'id' }}\n"
+        );
+    }
+    Catalog::parse("wide", &text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What plan answers when everything changed, in full length.
+fn full_plan(catalog: &Catalog) -> Value {
+    let batch = json!({ "name": "2026-11-23T16-08-24-652Z-scheduled", "started": "2026-11-23T16:08:24.653Z" });
+    let counters = json!({ "inserted": 1_234_567, "updated": 1_234_567, "deleted": 1_234, "file": 123_456, "since": "2026-01-01 00:00:00+00" });
+    let name = &batch["name"];
+    let of = |each: &dyn Fn(&str) -> Value| -> Value {
+        catalog.source.tables.iter().map(|table| (table.name.to_string(), each(table.name.as_str()))).collect()
+    };
+    json!({
+        "status": "changed", "reason": "100 of 100 tables are to be read", "batch": batch, "horizon": 12_345_678_901_u64, "base": name,
+        "tables": of(&|_| json!({ "read": "since", "horizon": 12_345_678_901_u64, "reason": "due to be read again", "expected_rows": 1_234_567, "versioned": true })),
+        "targets": of(&|table| json!({ "build": true, "verify_key": false, "sources": { table: name } })),
+        "next": {
+            "batch": batch, "source": { "system": "7711399467355792664", "timeline": 1, "database": 16_387 }, "reset": false,
+            "tables": of(&|_| json!({ "batch": name, "horizon": 12_345_678_901_u64, "counters": counters, "read_at": batch["started"] })),
+            "targets": of(&|_| json!("0123456789abcdef")),
+        },
+    })
+}
+
+#[test]
+fn a_hundred_tables_stay_below_the_limits_of_step_functions_even_when_they_fail_and_are_redriven() {
+    let catalog = wide(100);
+    let plan = full_plan(&catalog);
+    let long = "x".repeat(500);
+    let mut tries = std::collections::HashMap::new();
+    let mut run = Simulation::run(&local_definition(&catalog), json!({}), move |name, given| match name {
+        "wide-plan" => Ok(plan.clone()),
+        "wide-load" => Ok(loaded(0)),
+        "wide-halt" if given["now"].as_u64() > given["noted"].as_u64() => Ok(given["phase"].clone()),
+        "wide-halt" => Err(("ExtractFailed", "")),
+        // Every extraction fails as often as it is retried, and once more: all hundred have failed.
+        _ if name.starts_with("wide-extract") => {
+            let tried = tries.entry(name.to_owned()).or_insert(0);
+            *tried += 1;
+            if *tried <= 5 {
+                Err(BUSY)
+            } else {
+                Ok(json!({ "table": given["table"], "status": "done", "rows": 1, "bytes": 1, "note": long }))
+            }
+        }
+        _ => Ok(
+            json!({ "target": given["target"], "status": "done", "rows": 1, "bytes": 1, "deferred": 0, "rejected": 0 }),
+        ),
+    });
+    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    run.redrive();
+    assert_eq!(run.execution.status, Status::Succeeded, "{:?}", run.execution.failure);
+    let events = run.execution.events.len();
+    assert!((2_000..25_000).contains(&events), "{events}");
+}

@@ -1,0 +1,19 @@
+//! The shipped catalogue and its definition.
+
+use std::sync::Arc;
+
+use catalog::{Catalog, Deployment};
+use serde_json::Value;
+
+pub(crate) fn totesys() -> Catalog {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
+    let text = std::fs::read_to_string(path).expect("the repository holds pipeline.toml");
+    Catalog::parse("pipeline.toml", &text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The definition with the names of the local stack.
+pub(crate) fn local_definition(catalog: &Catalog) -> Value {
+    let deployment = Deployment::on_laptop(Arc::new(catalog.clone()));
+    let topic = format!("arn:aws:sns:us-east-1:000000000000:{}", deployment.topic());
+    definition::on_laptop(&deployment, topic)
+}
