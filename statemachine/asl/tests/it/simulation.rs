@@ -100,9 +100,4 @@ impl<S: FnMut(&str, &Value) -> Answer> Simulation<S> {
     pub(crate) fn count(&self, name: &str) -> usize {
         self.calls.iter().filter(|(called, _)| called == name).count()
     }
-
-    /// What a function was given last.
-    pub(crate) fn last_given(&self, name: &str) -> &Value {
-        &self.calls.iter().rfind(|(called, _)| called == name).unwrap_or_else(|| panic!("{name} was not called")).1
-    }
 }

@@ -7,6 +7,13 @@ use serde_json::{Value, json};
 use crate::shipped::{local_definition, totesys};
 use crate::simulation::{Answer, Simulation};
 
+impl<S> Simulation<S> {
+    /// What a function was given last.
+    fn last_given(&self, name: &str) -> &Value {
+        &self.calls.iter().rfind(|(called, _)| called == name).unwrap_or_else(|| panic!("{name} was not called")).1
+    }
+}
+
 const BUSY: (&str, &str) = ("Source.Busy", "{\"errorType\":\"Source.Busy\",\"errorMessage\":\"payment is locked\"}");
 
 fn plan(status: &str) -> Value {
