@@ -2,6 +2,5 @@
 //!
 //! One binary for link time. Rules of the house: nothing is skipped, ignored or slept for; what Postgres holds is asked of
 //! Postgres; a test that fails keeps its databases.
-#![expect(clippy::expect_used, reason = "a test ends at the first surprise")]
 
 mod reads;
