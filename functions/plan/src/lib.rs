@@ -17,7 +17,15 @@ use catalog::key::COMMITS;
 use catalog::message::{Plan, PlanRequest, PlanStatus};
 use catalog::state::Commit;
 use catalog::{Error, Fault, Result, Side};
-use host::{Bucket, Host};
+use host::{Bucket, Host, Needs, RuntimeError};
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::SOURCE, handle).await
+}
 
 /// Plans a batch.
 ///
