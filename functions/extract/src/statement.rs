@@ -1,7 +1,7 @@
 //! The statements that read a table. COPY takes no parameters, so names and keys are quoted here, by their types.
 
 use catalog::message::{Read, TablePlan};
-use catalog::{Ident, Literal, ROW_VERSION, Table, qualified, written_since};
+use catalog::{Ident, Literal, ROW_VERSION, Table, qualified};
 
 /// What is read.
 pub(crate) struct Select<'s> {
@@ -65,7 +65,7 @@ impl Select<'_> {
             format!("({key}) {operator} ({values})")
         };
         let since = match self.plan.read {
-            Read::Since { horizon } => Some(written_since(horizon)),
+            Read::Since { horizon } => Some(horizon.written_since()),
             Read::Whole | Read::Nothing => None,
         };
         let start = range.start.as_ref().map(|start| bound(">=", start));
@@ -77,7 +77,7 @@ impl Select<'_> {
 
 #[cfg(test)]
 mod tests {
-    use catalog::Catalog;
+    use catalog::{Catalog, Horizon};
 
     use super::*;
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn hostile_names_and_keys_are_quoted() {
-        select(Read::Since { horizon: (1 << 32) + 7 }, |select| {
+        select(Read::Since { horizon: Horizon::new((1 << 32) + 7) }, |select| {
             let range =
                 Range { start: Some(vec!["1".into(), "O'Keefe".into()]), end: Some(vec!["2".into(), "".into()]) };
             assert_eq!(

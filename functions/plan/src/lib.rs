@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use catalog::key::COMMITS;
 use catalog::message::{Plan, PlanRequest, PlanStatus};
 use catalog::state::Commit;
-use catalog::{Error, Fault, Result, Side};
+use catalog::{Error, Fault, Horizon, Result, Side};
 use host::{Bucket, Host};
 
 /// Plans a batch.
@@ -54,7 +54,7 @@ fn idle(request: PlanRequest, status: PlanStatus, reason: String) -> Plan {
         status,
         reason,
         batch: request.batch,
-        horizon: 0,
+        horizon: Horizon::START,
         base: None,
         tables: BTreeMap::new(),
         targets: BTreeMap::new(),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::state::{Counters, SourceIdentity};
-use catalog::{Error, Fault, Ident, Result, Side, Source, qualified, written_since};
+use catalog::{Error, Fault, Horizon, Ident, Result, Side, Source, qualified};
 use host::postgres::classify;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -25,9 +25,9 @@ pub struct Observation {
     /// The server and database.
     pub identity: SourceIdentity,
     /// The oldest transaction that may still commit: every older one is in every later read.
-    pub horizon: u64,
+    pub horizon: Horizon,
     /// The next transaction id.
-    pub next: u64,
+    pub next: Horizon,
     /// Whether counters are kept here at all (they are not on a replica).
     pub counts: bool,
     /// By name; a table that does not exist is missing.
@@ -92,7 +92,7 @@ pub async fn source(connection: &mut PgConnection, source: &Source) -> Result<Ob
     .fetch_one(&mut *connection)
     .await
     .map_err(failed)?;
-    let transaction = |column: &str| -> Result<u64> {
+    let transaction = |column: &str| -> Result<Horizon> {
         let text: String = snapshot.try_get(column).map_err(failed)?;
         text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))
     };
@@ -217,7 +217,7 @@ fn question(schema: &Ident, doubt: &Doubt) -> String {
     format!(
         "CASE WHEN pg_relation_size({}::regclass) <= {ASK_BELOW_BYTES} THEN EXISTS (SELECT FROM {table} WHERE {}) ELSE {} END",
         catalog::Literal(&table),
-        written_since(doubt.horizon),
+        doubt.horizon.written_since(),
         doubt.moved,
     )
 }

@@ -55,8 +55,8 @@ fn covers(table: &Table, unique: &[String]) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use catalog::Catalog;
     use catalog::state::SourceIdentity;
+    use catalog::{Catalog, Horizon};
 
     use super::*;
     use crate::observe::LiveColumn;
@@ -74,7 +74,10 @@ mod tests {
         let live = LiveTable { columns: columns.collect(), unique_keys, versioned, ..LiveTable::default() };
         let identity = SourceIdentity { system: String::new(), timeline: 1, database: 1 };
         let tables = BTreeMap::from([(catalog.source.tables[0].name.clone(), live)]);
-        differences(&catalog.source, &Observation { identity, horizon: 1, next: 1, counts: true, tables })
+        differences(
+            &catalog.source,
+            &Observation { identity, horizon: Horizon::START, next: Horizon::START, counts: true, tables },
+        )
     }
 
     #[test]
