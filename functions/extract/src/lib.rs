@@ -3,9 +3,12 @@
 //! A read that is expected to be long is cut into slices by the table's key; each is recorded when it is written, and a
 //! function whose time runs out answers `unfinished`, to go on from there when it is asked again.
 //!
-//! ```ignore
-//! let extracted = extract::handle(request, &host).await?;
-//! assert_eq!(extracted.status, StepStatus::Done);
+//! ```no_run
+//! # async fn example(request: catalog::message::ExtractRequest, host: &host::Host) -> catalog::Result<()> {
+//! let extracted = extract::handle(request, host).await?;
+//! assert_eq!(extracted.status, catalog::message::StepStatus::Done);
+//! # Ok(())
+//! # }
 //! ```
 
 mod parts;

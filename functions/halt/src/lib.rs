@@ -2,9 +2,12 @@
 //! again at once. So the last state is this function: it fails until the execution has been redriven, then succeeds, and
 //! the state machine goes back to the phase that failed.
 //!
-//! ```ignore
-//! assert!(halt::handle(HaltRequest { noted: 0, now: 0, .. }).is_err());
-//! assert!(halt::handle(HaltRequest { noted: 0, now: 1, .. }).is_ok());
+//! ```
+//! use catalog::message::{HaltRequest, Phase};
+//!
+//! let failed = HaltRequest { phase: Phase::Load, noted: 0, now: 0, failures: Vec::new() };
+//! assert_eq!(halt::handle(failed.clone()).unwrap_err().fault().name(), "LoadFailed");
+//! assert_eq!(halt::handle(HaltRequest { now: 1, ..failed }).unwrap(), Phase::Load);
 //! ```
 
 use catalog::message::{HaltRequest, Phase};

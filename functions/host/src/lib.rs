@@ -11,6 +11,7 @@
 //! }
 //! ```
 
+mod answer;
 mod authorities;
 mod clock;
 mod entry;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use catalog::{Catalog, Result, Side};
 
+pub use answer::cause;
 pub use clock::now;
 pub use entry::{RuntimeError, serve, serve_pure};
 pub use lake::{Bucket, Lake};

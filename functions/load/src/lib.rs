@@ -7,7 +7,7 @@
 
 mod ledger;
 mod merge;
-pub mod schema;
+mod schema;
 mod stage;
 
 use std::collections::BTreeMap;
