@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use catalog::{Deployment, Function, Sizing};
+use catalog::{Deployment, Sizing};
 use serde_json::{Value, json};
 
 use self::instance::Instance;
@@ -145,7 +145,7 @@ pub(crate) fn deploy(
     deployment: &Deployment,
     folder: &std::path::Path,
     logs: &std::path::Path,
-    environment: impl Fn(Function<'_>, &str) -> BTreeMap<String, String>,
+    environments: &BTreeMap<String, crate::Environment>,
 ) -> Result<Vec<Deployed>> {
     let mut functions = Vec::new();
     for function in deployment.catalog.all_functions() {
@@ -157,7 +157,7 @@ pub(crate) fn deploy(
         functions.push(Deployed {
             log_group: deployment.log_group(function),
             sizing: deployment.catalog.sizing(function),
-            environment: environment(function, &name),
+            environment: environments.get(&name).cloned().unwrap_or_default(),
             log: logs.join(format!("{name}.log")),
             program,
             name,
