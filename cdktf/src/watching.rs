@@ -201,8 +201,8 @@ pub(crate) fn add(
         statistic: "Sum",
         seconds: 300,
     };
-    let aside = format!("Rows were put aside: {}.", ledger::rejects_of(&plan.catalog.pipeline.name));
-    watch.above("rejected", rejected, 0, aside)?;
+    let told = format!("Rows were rejected: {}.", ledger::rejects_of(&plan.catalog.pipeline.name));
+    watch.above("rejected", rejected, 0, told)?;
     let missed = Watched {
         namespace: "AWS/SQS",
         name: "ApproximateNumberOfMessagesVisible",
@@ -243,7 +243,7 @@ fn dashboard(plan: &Plan<'_>, functions: &Functions, orchestration: &Orchestrati
         ("Runs", vec![run("ExecutionsSucceeded"), run("ExecutionsFailed"), run("ExecutionsTimedOut")], "Sum"),
         ("Time of a run", vec![run("ExecutionTime")], "Maximum"),
         ("Freshness of the warehouse", vec![own(Metric::Freshness, &load)], "Maximum"),
-        ("Rows put aside, rows that wait", vec![own(Metric::Rejected, &load), own(Metric::Deferred, &load)], "Sum"),
+        ("Rows rejected, rows deferred", vec![own(Metric::Rejected, &load), own(Metric::Deferred, &load)], "Sum"),
         ("Rows read of each table", rows, "Sum"),
         ("Time of each function", each("Duration", "Maximum"), "Maximum"),
         ("Calls, the drivers of cost", each("Invocations", "Sum"), "Sum"),

@@ -1,16 +1,26 @@
 //! Merges a batch into the warehouse: dimensions, facts and the ledger in one transaction, set by set (R3, R4, R6).
 //!
-//! ```ignore
-//! let loaded = load::handle(request, &host).await?;
+//! ```no_run
+//! use catalog::message::{LoadRequest, LoadStatus};
+//!
+//! # async fn example(request: LoadRequest, host: &host::Host) -> catalog::Result<()> {
+//! let loaded = load::handle(request, host).await?;
 //! assert_eq!(loaded.status, LoadStatus::Loaded);
+//! # Ok(())
+//! # }
 //! ```
 
+mod ddl;
 mod ledger;
 mod merge;
-mod schema;
+mod references;
+#[cfg(test)]
+mod samples;
 mod stage;
+mod statement;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use catalog::deployment::metric::Metric;
@@ -18,14 +28,14 @@ use catalog::key::Key;
 use catalog::manifest::TransformManifest;
 use catalog::message::{Counts, LoadRequest, LoadStatus, Loaded};
 use catalog::state::Commit;
-use catalog::{Error, Fault, Ident, Result, Side, Target};
+use catalog::{Batch, Error, Fault, Ident, Result, Side, Table, Target};
 use host::metrics;
-use host::postgres::classify;
 use host::{Bucket, Host, Needs, RuntimeError};
 use sqlx::PgConnection;
 
 use crate::ledger::Ledger;
 use crate::stage::Stage;
+use crate::statement::execute;
 
 /// Serves calls of the function until the Runtime API goes away.
 ///
@@ -44,25 +54,50 @@ pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
     let began = Instant::now();
     let mut warehouse = host.connect(Side::Warehouse).await?;
     let outcome = load(&request, host, &mut warehouse).await.map_err(|error| error.while_doing("load"))?;
-    if let Outcome::Behind(error) = outcome {
-        let reset = Commit { reset: true, ..request.next };
-        write_commit(host, reset).await?;
-        return Err(error);
+    match outcome {
+        Outcome::Loaded { loaded, commit } => {
+            // After the transaction: if this write is lost, the next plan starts from an older horizon and R3 absorbs it.
+            write_commit(host, commit).await?;
+            record(host, began, &request.batch, &loaded);
+            Ok(loaded)
+        }
+        Outcome::AlreadyLoaded { loaded, commit } => {
+            write_commit(host, commit).await?;
+            Ok(loaded)
+        }
+        Outcome::Superseded => Ok(Loaded {
+            status: LoadStatus::Superseded,
+            targets: BTreeMap::new(),
+            rejected: 0,
+            committed_at: host::now(),
+            freshness_ms: 0,
+        }),
+        Outcome::Behind(error) => {
+            write_commit(host, Commit { reset: true, ..request.next }).await?;
+            Err(error)
+        }
     }
-    let Outcome::Ended { loaded, commit } = outcome else { return Err(Error::new(Fault::Bug, "no outcome")) };
-    if let Some(commit) = commit {
-        // After the transaction: if this write is lost, the next plan starts from an older horizon and R3 absorbs it.
-        write_commit(host, commit).await?;
-    }
-    if loaded.status != LoadStatus::Loaded {
-        return Ok(loaded);
-    }
+}
+
+/// How a transaction that did not fail ended.
+enum Outcome {
+    /// The batch is in the warehouse now.
+    Loaded { loaded: Loaded, commit: Commit },
+    /// It was there before.
+    AlreadyLoaded { loaded: Loaded, commit: Commit },
+    /// Another batch overtook it.
+    Superseded,
+    /// The warehouse lacks what it builds on.
+    Behind(Error),
+}
+
+fn record(host: &Host, began: Instant, batch: &Batch, loaded: &Loaded) {
     let sum = |of: fn(&Counts) -> u64| loaded.targets.values().map(of).sum();
     metrics::record(
         host,
         "loaded",
         began,
-        serde_json::json!({ "batch": request.batch.name, "status": loaded.status }),
+        serde_json::json!({ "batch": batch.name, "status": loaded.status }),
         &[
             (Metric::Added, sum(|counts| counts.added)),
             (Metric::Updated, sum(|counts| counts.updated)),
@@ -71,12 +106,6 @@ pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
             (Metric::Freshness, loaded.freshness_ms),
         ],
     );
-    Ok(loaded)
-}
-
-enum Outcome {
-    Ended { loaded: Loaded, commit: Option<Commit> },
-    Behind(Error),
 }
 
 async fn write_commit(host: &Host, commit: Commit) -> Result<()> {
@@ -89,14 +118,11 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
     let ledger = Ledger::open(warehouse, &host.catalog).await?;
     if let Some((loaded, commit)) = ledger.find(warehouse, &request.batch).await? {
         let loaded = Loaded { status: LoadStatus::AlreadyLoaded, ..loaded };
-        return Ok(Outcome::Ended { loaded, commit: Some(commit) });
+        return Ok(Outcome::AlreadyLoaded { loaded, commit });
     }
     if let Some(other) = ledger.overtaken_by(warehouse, &request.batch, request.base.as_ref()).await? {
         tracing::info!(batch = %request.batch, by = other, "superseded");
-        let status = LoadStatus::Superseded;
-        let loaded =
-            Loaded { status, targets: BTreeMap::new(), rejected: 0, committed_at: host::now(), freshness_ms: 0 };
-        return Ok(Outcome::Ended { loaded, commit: None });
+        return Ok(Outcome::Superseded);
     }
     if let Some(base) = &request.base
         && !ledger.holds(warehouse, base).await?
@@ -107,42 +133,74 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
         );
         return Ok(Outcome::Behind(Error::new(Fault::WarehouseBehind, what)));
     }
-    let schema = schema::prepare(warehouse, &host.catalog).await?;
-    let mut counts = BTreeMap::new();
-    let mut late = Vec::new();
+    let constraints = ddl::make_tables(warehouse, &host.catalog).await?;
+    let mut targets = BTreeMap::new();
+    let mut commit = request.next.clone();
     for (number, target) in host.catalog.warehouse.targets.iter().enumerate() {
-        let built = request.targets.get(&target.name).filter(|plan| plan.build);
-        let waiting = ledger.open_rejects(warehouse, target).await?;
-        if built.is_none() && !(waiting > 0 && target.is_fact()) {
+        let Some(counts) = load_target(request, host, warehouse, &ledger, Stage::of(target, number)).await? else {
             continue;
-        }
-        let manifest = match built {
-            Some(_) => Some(manifest(host, request, target).await?),
-            None => None,
         };
-        let parts = manifest.as_ref().map_or(&[][..], |manifest| &manifest.parts);
-        let stage = Stage::fill(warehouse, host, target, number, parts).await?;
-        if built.is_some_and(|plan| plan.verify_key) {
-            stage.verify_key(warehouse).await?;
+        if counts.deferred > 0 {
+            must_come_again(&mut commit, &host.catalog.sources_of(target));
         }
-        let merge =
-            merge::Merge { catalog: &host.catalog, target, stage: &stage, ledger: &ledger, batch: &request.batch };
-        let mut merged = merge.run(warehouse, request.horizon, waiting).await?;
-        if let Some(manifest) = &manifest {
-            merged.rejected += ledger.put_aside(warehouse, target, &request.batch, &manifest.rejects).await?;
-            merged.deferred += manifest.deferred;
-        }
-        if merged.deferred > 0 {
-            late.extend(host.catalog.sources_of(target).into_iter().map(|table| table.name.clone()));
-        }
-        counts.insert(target.name.clone(), merged);
+        targets.insert(target.name.clone(), counts);
     }
-    schema.add_constraints(warehouse).await?;
-    let commit = commit(&request.next, &late);
-    let loaded = summary(request, counts);
+    constraints.add(warehouse).await?;
+    let loaded = summary(&request.batch, targets);
     ledger.enter(warehouse, request, &loaded, &commit).await?;
     execute(warehouse, "cannot commit", "COMMIT").await?;
-    Ok(Outcome::Ended { loaded, commit: Some(commit) })
+    Ok(Outcome::Loaded { loaded, commit })
+}
+
+/// Brings one target up to date; `None` where neither the batch nor a rejected row has anything for it.
+async fn load_target(
+    request: &LoadRequest,
+    host: &Host,
+    warehouse: &mut PgConnection,
+    ledger: &Ledger,
+    stage: Stage<'_>,
+) -> Result<Option<Counts>> {
+    let target = stage.target;
+    let built = request.targets.get(&target.name).filter(|plan| plan.build);
+    let rejects = ledger.rejects(target);
+    let has_rejects = rejects.count(warehouse).await? > 0;
+    if built.is_none() && !(has_rejects && target.is_fact()) {
+        return Ok(None);
+    }
+    let manifest = match built {
+        Some(_) => Some(manifest(host, request, target).await?),
+        None => None,
+    };
+    let parts = manifest.as_ref().map_or(&[][..], |manifest| &manifest.parts);
+    let stage = stage.fill(warehouse, host, parts).await?;
+    if built.is_some_and(|plan| plan.verify_key) {
+        stage.verify_key(warehouse).await?;
+    }
+    let mut counts = Counts::default();
+    let mut staged = stage.rows;
+    if has_rejects {
+        staged += rejects.restage(warehouse, &stage).await?;
+    }
+    if staged > 0 {
+        let taken =
+            references::take(warehouse, &host.catalog, &stage, &rejects, &request.batch, request.horizon).await?;
+        if has_rejects {
+            rejects.close(warehouse, &stage).await?;
+        }
+        let merged = merge::merge(warehouse, &host.catalog, &stage).await?;
+        counts = Counts {
+            added: merged.added,
+            updated: merged.updated,
+            unchanged: (staged - taken.rows).saturating_sub(merged.added + merged.updated),
+            deferred: taken.deferred,
+            rejected: taken.rejected,
+        };
+    }
+    if let Some(manifest) = &manifest {
+        counts.rejected += rejects.enter(warehouse, &request.batch, &manifest.rejects).await?;
+        counts.deferred += manifest.deferred;
+    }
+    Ok(Some(counts))
 }
 
 async fn manifest(host: &Host, request: &LoadRequest, target: &Target) -> Result<TransformManifest> {
@@ -151,20 +209,18 @@ async fn manifest(host: &Host, request: &LoadRequest, target: &Target) -> Result
     manifest.ok_or_else(|| Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")))
 }
 
-/// The state to commit. The tables of deferred rows prove nothing by their counters: their rows must come again.
-fn commit(next: &Commit, late: &[Ident]) -> Commit {
-    let mut commit = next.clone();
-    for table in late {
-        if let Some(state) = commit.tables.get_mut(table) {
+/// The tables of deferred rows prove nothing by their counters: their rows must come again.
+fn must_come_again(commit: &mut Commit, tables: &[&Arc<Table>]) {
+    for table in tables {
+        if let Some(state) = commit.tables.get_mut(&table.name) {
             state.counters = None;
         }
     }
-    commit
 }
 
-fn summary(request: &LoadRequest, targets: BTreeMap<Ident, Counts>) -> Loaded {
+fn summary(batch: &Batch, targets: BTreeMap<Ident, Counts>) -> Loaded {
     let committed_at = host::now();
-    let behind = committed_at.signed_duration_since(request.batch.started);
+    let behind = committed_at.signed_duration_since(batch.started);
     Loaded {
         status: LoadStatus::Loaded,
         rejected: targets.values().map(|counts| counts.rejected).sum(),
@@ -172,10 +228,4 @@ fn summary(request: &LoadRequest, targets: BTreeMap<Ident, Counts>) -> Loaded {
         committed_at,
         freshness_ms: u64::try_from(behind.num_milliseconds()).unwrap_or_default(),
     }
-}
-
-/// Runs statements that answer nothing.
-async fn execute(warehouse: &mut PgConnection, doing: &str, sql: impl Into<String>) -> Result<()> {
-    let sql = sqlx::AssertSqlSafe(sql.into());
-    sqlx::raw_sql(sql).execute(warehouse).await.map(|_| ()).map_err(|error| classify(Side::Warehouse, doing, error))
 }

@@ -1,58 +1,49 @@
 //! A target's rows in a temporary table: Parquet in, binary COPY out.
 
 use catalog::manifest::Part;
-use catalog::{Error, Fault, ROW_VERSION, Result, Side, Target, ValueType};
+use catalog::{Error, Fault, Ident, ROW_VERSION, Result, Side, Target, ValueType};
 use columnar::parquet::Reader;
 use columnar::{Column, Schema, copy};
 use host::postgres::classify;
 use host::{Bucket, Host};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::execute;
+use crate::statement::{execute, list_of};
 
 /// Rows are encoded until a message to the server is about this large.
 const MESSAGE_BYTES: usize = 256 << 10;
 /// Rows encoded between two looks at the size.
 const ROWS: usize = 512;
 
-/// A filled temporary table; it ends with the transaction.
+/// A temporary table; it ends with the transaction.
 pub(crate) struct Stage<'s> {
     pub(crate) target: &'s Target,
-    /// Its name. Targets are numbered, because a prefix could make their names too long.
+    /// Its name in statements. Targets are numbered, because a prefix could make their names too long.
     pub(crate) name: String,
+    /// Rows copied into it.
     pub(crate) rows: u64,
 }
 
 impl<'s> Stage<'s> {
+    /// The table of a target, not made yet.
+    pub(crate) fn of(target: &'s Target, number: usize) -> Self {
+        Self { target, name: format!("pg_temp.stage_{number}"), rows: 0 }
+    }
+
     /// Makes the table and copies the parts into it.
-    pub(crate) async fn fill(
-        warehouse: &mut PgConnection,
-        host: &Host,
-        target: &'s Target,
-        number: usize,
-        parts: &[Part],
-    ) -> Result<Self> {
-        let name = format!("pg_temp.stage_{number}");
-        let columns: String = target
-            .columns
-            .iter()
-            .map(|column| format!("{} {}, ", column.name.sql(), column.value.stage_sql()))
-            .collect();
-        let create =
-            format!("CREATE TEMPORARY TABLE stage_{number} ({columns}\"{ROW_VERSION}\" bigint) ON COMMIT DROP");
-        execute(warehouse, "cannot create a temporary table", create).await?;
-        let stage = Self { target, name, rows: parts.iter().map(|part| part.rows).sum() };
-        if stage.rows > 0 {
-            stage.copy(warehouse, host, parts).await?;
+    pub(crate) async fn fill(mut self, warehouse: &mut PgConnection, host: &Host, parts: &[Part]) -> Result<Self> {
+        execute(warehouse, "cannot create a temporary table", self.create()).await?;
+        self.rows = parts.iter().map(|part| part.rows).sum();
+        if self.rows > 0 {
+            self.copy(warehouse, host, parts).await?;
         }
-        Ok(stage)
+        Ok(self)
     }
 
     async fn copy(&self, warehouse: &mut PgConnection, host: &Host, parts: &[Part]) -> Result<()> {
         let doing = format!("cannot copy the rows of {}", self.target.name);
         let failed = |error| classify(Side::Warehouse, &doing, error);
-        let statement = format!("COPY {} FROM STDIN WITH (FORMAT binary)", self.name);
-        let mut sink = warehouse.copy_in_raw(&statement).await.map_err(failed)?;
+        let mut sink = warehouse.copy_in_raw(&self.copy_in()).await.map_err(failed)?;
         let schema = self.schema();
         let mut message = Vec::with_capacity(MESSAGE_BYTES * 2);
         copy::begin(&mut message);
@@ -91,10 +82,8 @@ impl<'s> Stage<'s> {
 
     /// A key that stands twice in one batch would be a change in every batch.
     pub(crate) async fn verify_key(&self, warehouse: &mut PgConnection) -> Result<()> {
-        let key = self.key_text("s");
-        let query = format!("SELECT {key} FROM {} AS s GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3", self.name);
         let twice: Vec<String> =
-            sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(warehouse).await.map_err(|error| {
+            sqlx::query_scalar(AssertSqlSafe(self.doubled_keys())).fetch_all(warehouse).await.map_err(|error| {
                 classify(Side::Warehouse, &format!("cannot check the key of {}", self.target.name), error)
             })?;
         if twice.is_empty() {
@@ -104,9 +93,46 @@ impl<'s> Stage<'s> {
         Err(Error::new(Fault::DataRejected, what))
     }
 
-    /// The source key as one text, as `etl.reject` holds it.
+    /// The target's columns. The stage has one more, the row version.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &'s Ident> + use<'s> {
+        self.target.columns.iter().map(|column| &column.name)
+    }
+
+    /// The source key as one text, as the ledger holds it.
     pub(crate) fn key_text(&self, alias: &str) -> String {
-        let columns: Vec<String> = self.target.key.iter().map(|key| format!("{alias}.{}", key.sql())).collect();
-        format!("concat_ws(',', {})", columns.join(", "))
+        format!("concat_ws(',', {})", list_of(alias, &self.target.key))
+    }
+
+    fn create(&self) -> String {
+        let columns = self.target.columns.iter();
+        let columns: String =
+            columns.map(|column| format!("{} {}, ", column.name.sql(), column.value.stage_sql())).collect();
+        format!("CREATE TEMPORARY TABLE {} ({columns}\"{ROW_VERSION}\" bigint) ON COMMIT DROP", self.name)
+    }
+
+    fn copy_in(&self) -> String {
+        format!("COPY {} FROM STDIN WITH (FORMAT binary)", self.name)
+    }
+
+    fn doubled_keys(&self) -> String {
+        let key = self.key_text("s");
+        format!("SELECT {key} FROM {} AS s GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::samples::catalog;
+
+    #[test]
+    fn a_stage_is_made_filled_and_checked() {
+        let catalog = catalog();
+        let stage = Stage::of(&catalog.warehouse.targets[2], 2);
+        expect![[r#"CREATE TEMPORARY TABLE pg_temp.stage_2 ("left %" integer, "right ""hand""" text, "s" integer, "d0" integer, "c" integer, "reason" text, "known" text, "_xmin" bigint) ON COMMIT DROP"#]].assert_eq(&stage.create());
+        expect!["COPY pg_temp.stage_2 FROM STDIN WITH (FORMAT binary)"].assert_eq(&stage.copy_in());
+        expect![[r#"SELECT concat_ws(',', s."left %", s."right ""hand""") FROM pg_temp.stage_2 AS s GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3"#]].assert_eq(&stage.doubled_keys());
     }
 }

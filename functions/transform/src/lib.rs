@@ -137,7 +137,7 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
     })
 }
 
-/// A few bad rows are put aside; many are a mistake of the catalogue or a change of the source, and stop the batch.
+/// A few bad rows are rejected; many are a mistake of the catalogue or a change of the source, and stop the batch.
 fn check_rejects(host: &Host, target: &Target, rejects: &[Reject]) -> Result<()> {
     let limit = host.catalog.warehouse.reject_limit;
     if rejects.len() as u64 <= limit {

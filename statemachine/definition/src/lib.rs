@@ -245,8 +245,8 @@ impl Builder<'_> {
         let name = self.deployment.prefix();
         let query = ledger::rejects_of(&self.catalog.pipeline.name);
         let message = format!(
-            "States.Format('{name}: {{}} rows were put aside by batch {{}}.\n\n\
-             The others are loaded. Each waits in the warehouse with its reason:\n\
+            "States.Format('{name}: {{}} rows were rejected by batch {{}}.\n\n\
+             The others are loaded. Each rejected row is in the warehouse with its reason:\n\
              {query};\n', \
              $.load.rejected, $$.Execution.Name)"
         );

@@ -194,7 +194,7 @@ impl Fault {
             Self::DataRejected => (
                 "Data.Rejected",
                 None,
-                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be put aside)",
+                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be rejected)",
             ),
             Self::OrchestratorUnavailable => (
                 "Orchestrator.Unavailable",

@@ -132,7 +132,8 @@ impl Report<'_> {
         let took = duration(&self.run.start_date, self.run.stop_date.as_ref()).unwrap_or_default();
         say::data(&format!("\n{status} in {took}; the warehouse shows the source as it was {fresh} before"));
         if let Some(rejected) = load["rejected"].as_u64().filter(|rejected| *rejected > 0) {
-            say::warning(&format!("{} rows were put aside; see etl.reject in the warehouse", count(rejected)));
+            let place = catalog::ledger::REJECT;
+            say::warning(&format!("{} rows were rejected; see {place} in the warehouse", count(rejected)));
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Rows that cannot be taken: deferred when the next batch brings them again, put aside with the reason when not, healed
+//! Rows that cannot be taken: deferred when the next batch brings them again, rejected with the reason when not, healed
 //! when the cause is gone (R6).
 
 use asl::Status;
 
 use crate::world::{World, execute};
 
-const ORPHANS: &str = "
+const WITHOUT_STAFF: &str = "
     ALTER TABLE sales_order DROP CONSTRAINT sales_order_staff_id_fkey;
     UPDATE sales_order SET staff_id = 9999 WHERE sales_order_id IN (3, 5)";
 
 #[tokio::test]
-async fn a_fact_without_its_dimension_waits_aside_and_is_loaded_when_it_comes() {
+async fn a_fact_without_its_dimension_is_rejected_and_is_loaded_when_it_comes() {
     let mut world = World::new().await;
-    world.application(ORPHANS).await;
-    // The first run's horizon comes after these rows: they are no late commit.
+    world.application(WITHOUT_STAFF).await;
+    // The first run's horizon comes after these rows: none of them is deferred.
     let run = world.load().await;
     assert_eq!(run.counts("fact_sales_order")[4], 2);
     assert_eq!(run.output["load"]["rejected"], 2);
@@ -29,7 +29,7 @@ async fn a_fact_without_its_dimension_waits_aside_and_is_loaded_when_it_comes() 
     let quiet = world.load().await;
     assert_eq!((quiet.output["load"]["rejected"].as_u64(), world.alerts().len()), (Some(0), 1));
 
-    world.application("INSERT INTO staff VALUES (9999, 'Late', 'Comer', 1, 'late@example.com', now(), now())").await;
+    world.application("INSERT INTO staff VALUES (9999, 'New', 'Comer', 1, 'new@example.com', now(), now())").await;
     let healed = world.load().await;
     assert_eq!(healed.changed(), [("dim_staff".to_owned(), [1, 0]), ("fact_sales_order".to_owned(), [2, 0])]);
     assert_eq!(world.warehouse("SELECT count(*) FROM etl.reject").await, "0");
@@ -38,9 +38,9 @@ async fn a_fact_without_its_dimension_waits_aside_and_is_loaded_when_it_comes() 
 }
 
 #[tokio::test]
-async fn a_waiting_row_that_is_corrected_in_the_source_waits_no_longer() {
+async fn a_rejected_row_that_is_corrected_in_the_source_is_loaded() {
     let mut world = World::new().await;
-    world.application(ORPHANS).await;
+    world.application(WITHOUT_STAFF).await;
     world.load().await;
     world.application("UPDATE sales_order SET staff_id = 2 WHERE staff_id = 9999").await;
     let healed = world.load().await;
@@ -77,7 +77,7 @@ async fn a_fact_committed_between_two_reads_is_deferred_and_comes_with_the_next_
 }
 
 #[tokio::test]
-async fn a_value_that_is_no_date_is_put_aside_with_the_reason_and_the_row() {
+async fn a_value_that_is_no_date_is_rejected_with_the_reason_and_the_row() {
     let mut world = World::new().await;
     world.application("UPDATE sales_order SET agreed_delivery_date = 'soon' WHERE sales_order_id = 11").await;
     let run = world.load().await;

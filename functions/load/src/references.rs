@@ -1,0 +1,118 @@
+//! Rows whose dimension is missing (R6): deferred where the next batch brings them again, else rejected with the reason.
+
+use catalog::{Batch, Catalog, Horizon, Literal, Result, qualified};
+use sqlx::PgConnection;
+
+use crate::ledger::Rejects;
+use crate::stage::Stage;
+use crate::statement::{counts, list_of};
+
+/// The rows that were taken off a stage because their dimension is missing.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// All of them.
+    pub(crate) rows: u64,
+    /// Of them, those that the next batch brings again.
+    pub(crate) deferred: u64,
+    /// Of the others, those not rejected before, or with another content.
+    pub(crate) rejected: u64,
+}
+
+/// Takes rows off the stage whose dimension is missing. Those written since the batch's horizon are deferred; the others
+/// are rejected.
+pub(crate) async fn take(
+    warehouse: &mut PgConnection,
+    catalog: &Catalog,
+    stage: &Stage<'_>,
+    rejects: &Rejects<'_>,
+    batch: &Batch,
+    horizon: Horizon,
+) -> Result<Taken> {
+    let doing = format!("cannot check the references of {}", stage.target.name);
+    let Some(statement) = taking(catalog, stage, rejects, batch, horizon) else { return Ok(Taken::default()) };
+    let [rows, deferred, rejected] = counts(warehouse, &doing, statement).await?;
+    Ok(Taken { rows, deferred, rejected })
+}
+
+/// `None` for a target that refers to nothing.
+///
+/// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when it was
+/// filled in this very transaction. What is kept of a row is made before the row is deleted, so that no name of a column
+/// stands beside one of ours.
+fn taking(catalog: &Catalog, stage: &Stage<'_>, rejects: &Rejects<'_>, batch: &Batch, horizon: Horizon) -> Option<String> {
+    let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    for (number, (column, reference)) in stage.target.references().enumerate() {
+        let dimension = &reference.dimension;
+        let (name, key) = (column.name.sql(), reference.key.sql());
+        let dimension_table = qualified(&catalog.warehouse.schema, dimension);
+        joins.push(format!("LEFT JOIN {dimension_table} AS d{number} ON d{number}.{key} = s.{name}"));
+        let missing = format!("(s.{name} IS NOT NULL AND d{number}.{key} IS NULL)");
+        let before = Literal(&format!("{} ", column.name)).to_string();
+        let after = Literal(&format!(" is not in {dimension}")).to_string();
+        reasons.push(format!("CASE WHEN {missing} THEN {before} || s.{name} || {after} END"));
+        conditions.push(missing);
+    }
+    let statement = format!(
+        "WITH missing AS (
+             SELECT s.ctid AS place, {key} AS source_key, concat_ws('; ', {reasons}) AS reason, {deferred} AS deferred,
+                    (SELECT to_jsonb(c.*) FROM (SELECT {columns}) AS c) AS target_row
+               FROM {stage} AS s {joins} WHERE {conditions}),
+         taken AS (DELETE FROM {stage} AS s USING missing AS m WHERE s.ctid = m.place
+                   RETURNING m.source_key, m.reason, m.deferred, m.target_row),
+         rejected AS (SELECT * FROM taken WHERE NOT deferred),
+         entered AS ({entering})
+         SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken",
+        key = stage.key_text("s"),
+        reasons = reasons.join(", "),
+        deferred = horizon.staged_since("s"),
+        columns = list_of("s", stage.columns()),
+        stage = stage.name,
+        joins = joins.join(" "),
+        conditions = conditions.join(" OR "),
+        entering = rejects.entering_from("rejected", batch),
+    );
+    (!conditions.is_empty()).then_some(statement)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::ledger::Ledger;
+    use crate::samples::{batch, catalog};
+
+    #[test]
+    fn rows_without_their_dimension_are_taken_in_one_statement() {
+        let catalog = catalog();
+        let ledger = Ledger::of(&catalog);
+        let fact = &catalog.warehouse.targets[2];
+        let stage = Stage::of(fact, 2);
+        let statement = taking(&catalog, &stage, &ledger.rejects(fact), &batch(), Horizon::new(700));
+        expect![[r#"
+            WITH missing AS (
+                         SELECT s.ctid AS place, concat_ws(',', s."left %", s."right ""hand""") AS source_key, concat_ws('; ', CASE WHEN (s."s" IS NOT NULL AND d0."the id" IS NULL) THEN 's ' || s."s" || ' is not in dim ''thing''' END, CASE WHEN (s."d0" IS NOT NULL AND d1."the id" IS NULL) THEN 'd0 ' || s."d0" || ' is not in dim ''thing''' END, CASE WHEN (s."c" IS NOT NULL AND d2."s" IS NULL) THEN 'c ' || s."c" || ' is not in dim_bare' END) AS reason, coalesce(((s."_xmin" - 700 + 4294967296) % 4294967296) < 2147483648, false) AS deferred,
+                                (SELECT to_jsonb(c.*) FROM (SELECT s."left %", s."right ""hand""", s."s", s."d0", s."c", s."reason", s."known") AS c) AS target_row
+                           FROM pg_temp.stage_2 AS s LEFT JOIN "the ""star"""."dim 'thing'" AS d0 ON d0."the id" = s."s" LEFT JOIN "the ""star"""."dim 'thing'" AS d1 ON d1."the id" = s."d0" LEFT JOIN "the ""star"""."dim_bare" AS d2 ON d2."s" = s."c" WHERE (s."s" IS NOT NULL AND d0."the id" IS NULL) OR (s."d0" IS NOT NULL AND d1."the id" IS NULL) OR (s."c" IS NOT NULL AND d2."s" IS NULL)),
+                     taken AS (DELETE FROM pg_temp.stage_2 AS s USING missing AS m WHERE s.ctid = m.place
+                               RETURNING m.source_key, m.reason, m.deferred, m.target_row),
+                     rejected AS (SELECT * FROM taken WHERE NOT deferred),
+                     entered AS (INSERT INTO etl.reject AS known (pipeline, target, source_key, reason, source_row, target_row, batch)
+                         SELECT 'shop', 'fact "pair"', m.source_key, m.reason, m.target_row, m.target_row, 'it''s-the-one' FROM rejected AS m
+                         ON CONFLICT (pipeline, target, source_key) DO UPDATE
+                            SET reason = excluded.reason, source_row = excluded.source_row, target_row = excluded.target_row,
+                                batch = excluded.batch, rejected_at = now()
+                          WHERE (known.reason, known.target_row) IS DISTINCT FROM (excluded.reason, excluded.target_row)
+                         RETURNING 1)
+                     SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken"#]].assert_eq(&statement.expect("it has references"));
+    }
+
+    #[test]
+    fn what_refers_to_nothing_loses_nothing() {
+        let catalog = catalog();
+        let ledger = Ledger::of(&catalog);
+        let dimension = &catalog.warehouse.targets[0];
+        let rejects = ledger.rejects(dimension);
+        assert_eq!(taking(&catalog, &Stage::of(dimension, 0), &rejects, &batch(), Horizon::new(1)), None);
+    }
+}
