@@ -27,6 +27,7 @@ mod contract;
 pub mod deployment;
 pub mod digest;
 mod document;
+mod enumeration;
 mod model;
 mod parse;
 mod problem;
