@@ -166,9 +166,9 @@ pub struct Transformed {
     pub rows: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Rows that wait for the next batch.
+    /// Rows that the next batch brings again.
     pub deferred: u64,
-    /// Rows put aside.
+    /// Rows that the warehouse cannot take.
     pub rejected: u64,
 }
 
@@ -208,9 +208,9 @@ pub struct Counts {
     pub updated: u64,
     /// Rows that were there already.
     pub unchanged: u64,
-    /// Rows that wait for the next batch (R6).
+    /// Rows that the next batch brings again (R6).
     pub deferred: u64,
-    /// Rows put aside in the reject table, newly or with another content.
+    /// Rows entered in the reject table, newly or with another content.
     pub rejected: u64,
 }
 
@@ -221,7 +221,7 @@ pub struct Loaded {
     pub status: LoadStatus,
     /// By target; only those that were built.
     pub targets: BTreeMap<Ident, Counts>,
-    /// Rows put aside by this batch, over all targets.
+    /// Rows rejected by this batch, over all targets.
     pub rejected: u64,
     /// When the batch became visible.
     pub committed_at: DateTime<Utc>,
