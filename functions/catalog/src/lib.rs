@@ -26,6 +26,7 @@
 mod contract;
 pub mod deployment;
 pub mod digest;
+pub mod docs;
 mod document;
 mod enumeration;
 mod model;
