@@ -25,6 +25,26 @@ pub enum Cell<'a> {
     Text(Cow<'a, str>),
 }
 
+impl<'a> Cell<'a> {
+    /// The number of an integer, date, time or timestamp.
+    #[must_use]
+    pub fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            Self::Null | Self::Decimal(_) | Self::Float(_) | Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The text of a text, UUID or JSON.
+    #[must_use]
+    pub fn text(&self) -> Option<&Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Int(_) | Self::Decimal(_) | Self::Float(_) | Self::Bool(_) => None,
+        }
+    }
+}
+
 /// A text that is no value of its column's type.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{text:?} {what}")]
@@ -230,9 +250,9 @@ mod tests {
 
     #[test]
     fn timestamps_split_into_day_and_time() {
-        let split = |text: &str| match parse(ValueType::Timestamp, text.into()).unwrap() {
-            Cell::Int(micros) => (Cell::Int(date_of(micros)), Cell::Int(time_of(micros))),
-            other => panic!("{other:?}"),
+        let split = |text: &str| {
+            let micros = parse(ValueType::Timestamp, text.into()).unwrap().int().unwrap();
+            (Cell::Int(date_of(micros)), Cell::Int(time_of(micros)))
         };
         let day = parse(ValueType::Date, "2022-11-03".into()).unwrap();
         let time = parse(ValueType::Time, "14:20:52.186".into()).unwrap();

@@ -22,13 +22,14 @@ pub(crate) async fn write(
     attributes: &[CalendarAttribute],
     output: &mut ParquetParts<'_>,
 ) -> Result<()> {
+    // Days since 1970-01-01; NULL is none.
     let mut days: BTreeSet<i64> = BTreeSet::new();
     for dates in host.catalog.dates_of(target) {
         let program = Program::of_dates(&dates)?;
         let columns = program.columns.len();
         let take = async |verdict: Verdict, row: &[Cell<'_>]| {
             match verdict {
-                Verdict::Row => days.extend(row.iter().take(columns).filter_map(day)),
+                Verdict::Row => days.extend(row.iter().take(columns).filter_map(Cell::int)),
                 // Its row is none where the fact is made either; here it is no date of any fact.
                 Verdict::Deferred | Verdict::Rejected(_) => {}
             }
@@ -44,14 +45,6 @@ pub(crate) async fn write(
         output.push(&row).await?;
     }
     Ok(())
-}
-
-/// The day that a date column holds, if it is not NULL.
-fn day(cell: &Cell<'_>) -> Option<i64> {
-    match cell {
-        Cell::Int(day) => Some(*day),
-        Cell::Null | Cell::Decimal(_) | Cell::Float(_) | Cell::Bool(_) | Cell::Text(_) => None,
-    }
 }
 
 /// What an attribute says of a date.

@@ -30,21 +30,11 @@ pub(crate) fn evaluate<'r>(word: Word, cell: &Cell<'r>) -> Result<Cell<'r>, Stri
 }
 
 fn micros(cell: &Cell<'_>) -> Result<i64, String> {
-    match cell {
-        Cell::Int(micros) => Ok(*micros),
-        Cell::Null | Cell::Decimal(_) | Cell::Float(_) | Cell::Bool(_) | Cell::Text(_) => {
-            Err(format!("{cell:?} is no timestamp"))
-        }
-    }
+    cell.int().ok_or_else(|| format!("{cell:?} is no timestamp"))
 }
 
 fn text<'c>(cell: &'c Cell<'_>) -> Result<&'c str, String> {
-    match cell {
-        Cell::Text(text) => Ok(text),
-        Cell::Null | Cell::Int(_) | Cell::Decimal(_) | Cell::Float(_) | Cell::Bool(_) => {
-            Err(format!("{cell:?} is no text"))
-        }
-    }
+    cell.text().map(AsRef::as_ref).ok_or_else(|| format!("{cell:?} is no text"))
 }
 
 #[cfg(test)]
