@@ -36,6 +36,7 @@ mod sql;
 
 pub use contract::batch::{Batch, BatchName, BatchNameError};
 pub use contract::fault::{Error, Fault, Result};
+pub use contract::horizon::Horizon;
 pub use contract::side::Side;
 pub use contract::{fault, key, ledger, manifest, message, state};
 pub use deployment::{Access, Deployment, EnvironmentName, Function};
@@ -45,7 +46,7 @@ pub use model::{
     TargetColumn, TargetKind, TypeName, TypeRow, ValueType, Warehouse, Word, WordRow,
 };
 pub use problem::{Problem, Problems};
-pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified, written_since};
+pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified};
 
 /// The column that carries a row's transaction id (`xmin`) beside the mapped ones, in CSV, Parquet and staging tables.
 pub const ROW_VERSION: &str = "_xmin";

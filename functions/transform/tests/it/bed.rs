@@ -6,7 +6,7 @@ use catalog::deployment::Function;
 use catalog::key::{Bucket, Format, Key};
 use catalog::manifest::{ExtractManifest, ManifestColumn, Part, TransformManifest};
 use catalog::message::{Read, TargetPlan, TransformRequest, Transformed};
-use catalog::{Batch, ROW_VERSION, Result, Table, Target, ValueType};
+use catalog::{Batch, Horizon, ROW_VERSION, Result, Table, Target, ValueType};
 use columnar::parquet::Reader;
 use columnar::{Column, Schema, copy};
 use host::Host;
@@ -14,7 +14,7 @@ use sqlx::AssertSqlSafe;
 use testbed::{Testbed, batch, execute};
 
 /// The transaction horizon of the batch: rows written at or after it come again.
-pub(crate) const HORIZON: u64 = 1000;
+pub(crate) const HORIZON: Horizon = Horizon::new(1000);
 
 /// A test bed with one batch.
 pub(crate) struct Bed {
