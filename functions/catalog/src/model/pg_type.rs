@@ -32,10 +32,7 @@ impl PgType {
     }
 
     fn named(name: TypeName, value: ValueType) -> Self {
-        // A value's arguments are those of its name.
-        let written = value.to_string();
-        let arguments = written.strip_prefix(value.type_name().name()).unwrap_or_default();
-        Self { value, name: printed(name, arguments), unconstrained: false }
+        Self { value, name: printed(name, &value.arguments()), unconstrained: false }
     }
 
     /// Reads a type as people and as Postgres write it: `int`, `varchar(40)`, `numeric(10, 2)`,

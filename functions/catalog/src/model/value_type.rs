@@ -239,6 +239,26 @@ impl ValueType {
         }
     }
 
+    /// What stands in brackets behind its name, with the brackets; nothing for most.
+    pub(super) fn arguments(self) -> String {
+        match self {
+            Self::Numeric { precision, scale } => format!("({precision},{scale})"),
+            Self::SmallInt
+            | Self::Integer
+            | Self::BigInt
+            | Self::Real
+            | Self::Double
+            | Self::Boolean
+            | Self::Text
+            | Self::Date
+            | Self::Time
+            | Self::Timestamp
+            | Self::TimestampTz
+            | Self::Uuid
+            | Self::Json => String::new(),
+        }
+    }
+
     /// The type of the staging column that binary COPY fills.
     #[must_use]
     pub fn stage_sql(self) -> String {
@@ -297,23 +317,7 @@ impl ValueType {
 /// As people write it.
 impl fmt::Display for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.type_name().name())?;
-        match self {
-            Self::Numeric { precision, scale } => write!(f, "({precision},{scale})"),
-            Self::SmallInt
-            | Self::Integer
-            | Self::BigInt
-            | Self::Real
-            | Self::Double
-            | Self::Boolean
-            | Self::Text
-            | Self::Date
-            | Self::Time
-            | Self::Timestamp
-            | Self::TimestampTz
-            | Self::Uuid
-            | Self::Json => Ok(()),
-        }
+        write!(f, "{}{}", self.type_name().name(), self.arguments())
     }
 }
 
