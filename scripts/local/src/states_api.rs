@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asl::{Execution, Signal, Status, timestamp};
+use asl::{Execution, Failure, Signal, Status, timestamp};
 use catalog::{BatchName, Deployment};
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ impl StatesApi {
         let entry = self.entry(input)?;
         let text = |name: &str| input[name].as_str().map(str::to_owned);
         if entry.read().status == Status::Running {
-            entry.send(Signal::Stop { error: text("error"), cause: text("cause") });
+            entry.send(Signal::Stop(Failure { error: text("error"), cause: text("cause") }));
         }
         Ok(json!({ "stopDate": timestamp(entry.read().stopped.unwrap_or_else(clock::now)) }))
     }
@@ -136,7 +136,7 @@ impl StatesApi {
             answer["output"] = json!(output.to_string());
             answer["outputDetails"] = json!({ "included": true });
         }
-        for (name, value) in [("error", &execution.failure.0), ("cause", &execution.failure.1)] {
+        for (name, value) in [("error", &execution.failure.error), ("cause", &execution.failure.cause)] {
             if let Some(value) = value {
                 answer[name] = json!(value);
             }

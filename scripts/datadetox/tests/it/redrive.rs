@@ -15,8 +15,8 @@ impl World {
         }
         let entry = self.stack.engine.find(&run.name).expect("it was started");
         let execution = entry.read();
-        let entered = execution.events.iter().rfind(|event| event.kind == "TaskStateEntered").expect("a task");
-        assert_eq!(entered.details.as_ref().expect("details").1["name"], "Halt");
+        let entered = execution.events.iter().rfind(|event| event.kind.name() == "TaskStateEntered").expect("a task");
+        assert_eq!(entered.kind.state_name(), Some("Halt"));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use asl::{Event, Status};
+use asl::{Event, EventKind, Status};
 use datadetox::catalogue;
 use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ impl World {
             name: name.to_owned(),
             status,
             output: execution.output.clone().unwrap_or_default(),
-            failure: (failure.0.unwrap_or_default(), failure.1.unwrap_or_default()),
+            failure: (failure.error.unwrap_or_default(), failure.cause.unwrap_or_default()),
         }
     }
 
@@ -120,14 +120,18 @@ impl World {
     pub(crate) fn task_input(&self, run: &str, state: &str) -> Value {
         let entry = self.stack.engine.find(run).expect("it was started");
         let execution = entry.read();
-        let text = |event: &Event, member: &str| -> String {
-            let details = event.details.as_ref().map(|(_, details)| details[member].clone());
-            details.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let is_entry = |event: &&Event| event.kind == "TaskStateEntered" && text(event, "name") == state;
-        let entered = execution.events.iter().rfind(is_entry).expect("it was entered");
-        let scheduled = execution.events.iter().rfind(|event| event.previous == entered.id).expect("it was scheduled");
-        let parameters: Value = serde_json::from_str(&text(scheduled, "parameters")).expect("parameters are JSON");
+        let entered = execution
+            .events
+            .iter()
+            .rfind(|event| event.kind.name() == "TaskStateEntered" && event.kind.state_name() == Some(state));
+        let entered = entered.expect("it was entered").id;
+        let scheduled = execution.events.iter().filter(|event| event.previous == entered);
+        let mut parameters = scheduled.filter_map(|event| match &event.kind {
+            EventKind::TaskScheduled { parameters, .. } => Some(parameters),
+            _ => None,
+        });
+        let parameters = parameters.next_back().expect("it was scheduled");
+        let parameters: Value = serde_json::from_str(parameters).expect("parameters are JSON");
         parameters["Payload"].clone()
     }
 
@@ -137,9 +141,8 @@ impl World {
         let mut changes = entry.watch();
         let seen = async {
             loop {
-                let found = entry.read().events.iter().any(|event| {
-                    event.kind == kind && event.details.as_ref().is_some_and(|(_, details)| details["name"] == state)
-                });
+                let found = |event: &Event| event.kind.name() == kind && event.kind.state_name() == Some(state);
+                let found = entry.read().events.iter().any(found);
                 if found {
                     return;
                 }
@@ -152,7 +155,7 @@ impl World {
     /// How many events of a kind a run's history holds.
     pub(crate) fn events(&self, run: &str, kind: &str) -> usize {
         let entry = self.stack.engine.find(run).expect("it was started");
-        entry.read().events.iter().filter(|event| event.kind == kind).count()
+        entry.read().events.iter().filter(|event| event.kind.name() == kind).count()
     }
 
     /// Redrives a failed execution.
@@ -172,9 +175,8 @@ impl World {
     pub(crate) fn visits(&self, run: &str, state: &str) -> usize {
         let entry = self.stack.engine.find(run).expect("it was started");
         let execution = entry.read();
-        let names = execution.events.iter().filter(|event| event.kind.ends_with("StateEntered"));
-        let names = names.filter_map(|event| event.details.as_ref()?.1["name"].as_str());
-        names.filter(|name| *name == state).count()
+        let entered = execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. }));
+        entered.filter(|event| event.kind.state_name() == Some(state)).count()
     }
 
     /// What the alerts topic got, the oldest first.

@@ -94,7 +94,7 @@ fn replay(path: &Path) -> Result<Recorded> {
             Signal::TaskSucceeded { token, .. } | Signal::TaskFailed { token, .. } | Signal::Woken { token } => {
                 open.remove(token);
             }
-            Signal::Stop { .. } | Signal::Redrive => {}
+            Signal::Stop(_) | Signal::Redrive => {}
         }
         note(&mut open, execution.handle(&happened.signal, happened.at, happened.random));
     }

@@ -51,7 +51,9 @@ fn states_and_tasks_that_succeed() {
         },
     });
     let run = Simulation::run(&definition, json!({ "a": 1 }), |_, _| Ok(json!("an \"answer\"")));
-    check(&run.execution, &expect![[r#"
+    check(
+        &run.execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{\"a\":1}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{\"a\":1}","inputDetails":{"truncated":false},"name":"Pass"},"timestamp":1700000000.0,"type":"PassStateEntered"}
@@ -96,7 +98,8 @@ fn states_and_tasks_that_succeed() {
             {"id":23,"previousEventId":22,"stateExitedEventDetails":{"name":"Done","outputDetails":{"truncated":false}},"timestamp":1700000001.0,"type":"SucceedStateExited"}
         {"executionSucceededEventDetails":{"output":"[{\"ExecutedVersion\":\"$LATEST\",\"Payload\":\"an \\\"answer\\\"\",\"StatusCode\":200},{\"MessageId\":\"m\"}]","outputDetails":{"truncated":false}},"id":24,"previousEventId":23,"timestamp":1700000001.0,"type":"ExecutionSucceeded"}
             {"executionSucceededEventDetails":{"outputDetails":{"truncated":false}},"id":24,"previousEventId":23,"timestamp":1700000001.0,"type":"ExecutionSucceeded"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -128,7 +131,9 @@ fn tasks_that_fail_and_a_redrive() {
     });
     // The sibling of what failed is aborted, and runs again with it.
     run.redrive();
-    check(&run.execution, &expect![[r#"
+    check(
+        &run.execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{}","inputDetails":{"truncated":false},"name":"Slow"},"timestamp":1700000000.0,"type":"TaskStateEntered"}
@@ -177,38 +182,50 @@ fn tasks_that_fail_and_a_redrive() {
             {"id":30,"previousEventId":28,"stateExitedEventDetails":{"name":"Both","outputDetails":{"truncated":false}},"timestamp":1700003605.0,"type":"ParallelStateExited"}
         {"executionSucceededEventDetails":{"output":"[{\"ExecutedVersion\":\"$LATEST\",\"Payload\":1,\"StatusCode\":200},{\"ExecutedVersion\":\"$LATEST\",\"Payload\":1,\"StatusCode\":200}]","outputDetails":{"truncated":false}},"id":31,"previousEventId":30,"timestamp":1700003605.0,"type":"ExecutionSucceeded"}
             {"executionSucceededEventDetails":{"outputDetails":{"truncated":false}},"id":31,"previousEventId":30,"timestamp":1700003605.0,"type":"ExecutionSucceeded"}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn executions_that_end_otherwise() {
     let state = |state: Value| json!({ "StartAt": "A", "TimeoutSeconds": 8, "States": { "A": state } });
     let explicit = state(json!({ "Type": "Fail", "Error": "Probe.Explicit", "Cause": "said" }));
-    check(&Simulation::run(&explicit, json!({}), |_, _| Ok(json!(1))).execution, &expect![[r#"
+    check(
+        &Simulation::run(&explicit, json!({}), |_, _| Ok(json!(1))).execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{}","inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"FailStateEntered"}
             {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"FailStateEntered"}
         {"executionFailedEventDetails":{"cause":"said","error":"Probe.Explicit"},"id":3,"previousEventId":2,"timestamp":1700000000.0,"type":"ExecutionFailed"}
-    "#]]);
+    "#]],
+    );
     let silent = state(json!({ "Type": "Fail" }));
-    check(&Simulation::run(&silent, json!({}), |_, _| Ok(json!(1))).execution, &expect![[r#"
+    check(
+        &Simulation::run(&silent, json!({}), |_, _| Ok(json!(1))).execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{}","inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"FailStateEntered"}
             {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"FailStateEntered"}
         {"executionFailedEventDetails":{},"id":3,"previousEventId":2,"timestamp":1700000000.0,"type":"ExecutionFailed"}
-    "#]]);
+    "#]],
+    );
     let broken = state(json!({ "Type": "Pass", "InputPath": "$.none", "End": true }));
-    check(&Simulation::run(&broken, json!({}), |_, _| Ok(json!(1))).execution, &expect![[r#"
+    check(
+        &Simulation::run(&broken, json!({}), |_, _| Ok(json!(1))).execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{}","inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"PassStateEntered"}
             {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"PassStateEntered"}
         {"executionFailedEventDetails":{"cause":"An error occurred while executing the state 'A' (entered at the event id #2). Invalid path '$.none' : No results for path: $['none']","error":"States.Runtime"},"id":3,"previousEventId":2,"timestamp":1700000000.0,"type":"ExecutionFailed"}
-    "#]]);
+    "#]],
+    );
     let hangs = state(task("hangs"));
-    check(&Simulation::run(&hangs, json!({}), |_, _| Err(("silence", ""))).execution, &expect![[r#"
+    check(
+        &Simulation::run(&hangs, json!({}), |_, _| Err(("silence", ""))).execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{}","inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"TaskStateEntered"}
@@ -217,7 +234,8 @@ fn executions_that_end_otherwise() {
             {"id":3,"previousEventId":2,"taskScheduledEventDetails":{"region":"us-east-1","resource":"invoke","resourceType":"lambda"},"timestamp":1700000000.0,"type":"TaskScheduled"}
         {"id":4,"previousEventId":3,"taskStartedEventDetails":{"resource":"invoke","resourceType":"lambda"},"timestamp":1700000000.0,"type":"TaskStarted"}
         {"executionTimedOutEventDetails":{},"id":5,"previousEventId":4,"timestamp":1700000008.0,"type":"ExecutionTimedOut"}
-    "#]]);
+    "#]],
+    );
 
     let run = Simulation::run(&explicit, json!({}), |_, _| Ok(json!(1)));
     let machine = Machine::parse(&hangs).expect("a definition");
@@ -225,7 +243,9 @@ fn executions_that_end_otherwise() {
     let stop = r#"{"signal": "stop", "error": "Maintenance", "cause": null}"#;
     let stop: Signal = serde_json::from_str(stop).expect("as a journal holds it");
     assert_eq!(execution.handle(&stop, run.now, 0), [Order::End]);
-    check(&execution, &expect![[r#"
+    check(
+        &execution,
+        &expect![[r#"
         {"executionStartedEventDetails":{"input":"{}","inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
             {"executionStartedEventDetails":{"inputDetails":{"truncated":false},"roleArn":"arn:aws:iam::000000000000:role/totesys-etl"},"id":1,"previousEventId":0,"timestamp":1700000000.0,"type":"ExecutionStarted"}
         {"id":2,"previousEventId":0,"stateEnteredEventDetails":{"input":"{}","inputDetails":{"truncated":false},"name":"A"},"timestamp":1700000000.0,"type":"TaskStateEntered"}
@@ -234,5 +254,6 @@ fn executions_that_end_otherwise() {
             {"id":3,"previousEventId":2,"taskScheduledEventDetails":{"region":"us-east-1","resource":"invoke","resourceType":"lambda"},"timestamp":1700000000.0,"type":"TaskScheduled"}
         {"id":4,"previousEventId":3,"taskStartedEventDetails":{"resource":"invoke","resourceType":"lambda"},"timestamp":1700000000.0,"type":"TaskStarted"}
         {"executionAbortedEventDetails":{"error":"Maintenance"},"id":5,"previousEventId":4,"timestamp":1700000000.0,"type":"ExecutionAborted"}
-    "#]]);
+    "#]],
+    );
 }
