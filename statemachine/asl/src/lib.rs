@@ -34,6 +34,7 @@ mod failure;
 mod fields;
 mod flow;
 mod history;
+mod intrinsic;
 mod machine;
 mod path;
 mod resource;
