@@ -118,8 +118,8 @@ async fn psql(services: &std::path::Path, service: &str, command: &str) -> Resul
 async fn first_load(stack: &Stack) -> Result<Vec<(String, f64)>> {
     let client = aws_sdk_sfn::Client::new(stack.aws());
     let name = run_name();
-    client.start_execution().state_machine_arn(&stack.engine.machine_arn).name(&name).send().await?;
-    let entry = stack.engine.find(&name).context("it was started")?;
+    client.start_execution().state_machine_arn(&stack.machine.arn).name(&name).send().await?;
+    let entry = stack.execution(&name).context("it was started")?;
     let status = entry.ended().await;
     let execution = entry.read();
     if status != Status::Succeeded {

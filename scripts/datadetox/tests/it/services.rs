@@ -123,7 +123,7 @@ async fn step_functions_answers_as_aws_does() {
     let mut world = World::new().await;
     let first = world.load().await;
     let client = aws_sdk_sfn::Client::new(world.stack.aws());
-    let arn = world.stack.engine.machine_arn.clone();
+    let arn = world.stack.machine.arn.clone();
     let start = async |name: &str, input: &str| {
         let request = client.start_execution().state_machine_arn(&arn).name(name).input(input);
         request.send().await.map(|_| ()).map_err(|error| error.code().unwrap_or("none").to_owned())
@@ -134,9 +134,9 @@ async fn step_functions_answers_as_aws_does() {
     assert_eq!(start("bad-input", "{").await, code("InvalidExecutionInput"));
     let other = client.start_execution().state_machine_arn(format!("{arn}x")).send().await;
     assert_eq!(other.expect_err("no such machine").code(), Some("StateMachineDoesNotExist"));
-    let none = client.describe_execution().execution_arn(world.stack.engine.execution_arn("none")).send().await;
+    let none = client.describe_execution().execution_arn(world.stack.machine.execution_arn("none")).send().await;
     assert_eq!(none.expect_err("no such execution").code(), Some("ExecutionDoesNotExist"));
-    let done = client.redrive_execution().execution_arn(world.stack.engine.execution_arn(&first.name)).send().await;
+    let done = client.redrive_execution().execution_arn(world.stack.machine.execution_arn(&first.name)).send().await;
     assert_eq!(done.expect_err("it succeeded").code(), Some("ExecutionNotRedrivable"));
     let unknown = client.list_activities().send().await;
     assert_eq!(unknown.expect_err("nobody needs it").code(), Some("UnknownOperationException"));
@@ -149,14 +149,14 @@ async fn step_functions_answers_as_aws_does() {
     assert_eq!(start(&name, "{}").await, code("ExecutionAlreadyExists"));
     let running = client.list_executions().state_machine_arn(&arn).status_filter(ExecutionStatus::Running).send().await;
     assert_eq!(running.expect("a list").executions().len(), 1);
-    let stopped = client.stop_execution().execution_arn(world.stack.engine.execution_arn(&name));
+    let stopped = client.stop_execution().execution_arn(world.stack.machine.execution_arn(&name));
     stopped.error("Operator.Changed").cause("no longer wanted").send().await.expect("it stops");
     assert_eq!(world.wait(&name).await.failure, ("Operator.Changed".to_owned(), "no longer wanted".to_owned()));
     execute(&mut holder, "COMMIT").await;
 
     // History comes in pages, forwards and backwards.
     let mut pages =
-        client.get_execution_history().execution_arn(world.stack.engine.execution_arn(&first.name)).max_results(50);
+        client.get_execution_history().execution_arn(world.stack.machine.execution_arn(&first.name)).max_results(50);
     let mut ids = Vec::new();
     loop {
         let page = pages.clone().send().await.expect("a page");
@@ -165,13 +165,15 @@ async fn step_functions_answers_as_aws_does() {
         pages = pages.next_token(token);
     }
     assert!(ids.len() > 100 && ids.iter().copied().eq(1..=ids.len() as i64));
-    let last =
-        client.get_execution_history().execution_arn(world.stack.engine.execution_arn(&first.name)).reverse_order(true);
+    let last = client
+        .get_execution_history()
+        .execution_arn(world.stack.machine.execution_arn(&first.name))
+        .reverse_order(true);
     let last = last.max_results(1).include_execution_data(false).send().await.expect("an event");
     assert_eq!(last.events()[0].id, ids.len() as i64);
     assert_eq!(last.events()[0].execution_succeeded_event_details().and_then(|details| details.output()), None);
     let machine = client.describe_state_machine().state_machine_arn(&arn).send().await.expect("it exists");
-    assert_eq!(machine.definition, world.stack.engine.definition.to_string());
+    assert_eq!(machine.definition, world.stack.machine.definition.to_string());
     world.stop().await;
 }
 
@@ -211,7 +213,7 @@ async fn lambda_refuses_what_it_does_not_know_and_names_what_a_function_cannot_r
 async fn every_service_asks_for_a_signature_and_gives_a_function_no_more_than_its_role_would() {
     let mut world = World::new().await;
     world.load().await;
-    let arn = world.stack.engine.machine_arn.clone();
+    let arn = world.stack.machine.arn.clone();
     let states = async |identity: &str, secret: &str| {
         let credentials = aws_sdk_sfn::config::Credentials::new(identity, secret, None, None, "test");
         let config = aws_sdk_sfn::config::Builder::from(world.stack.aws()).credentials_provider(credentials).build();

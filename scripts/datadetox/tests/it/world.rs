@@ -90,7 +90,7 @@ impl World {
     pub(crate) async fn start(&self, input: Value) -> String {
         let name = run_name();
         let client = aws_sdk_sfn::Client::new(self.stack.aws());
-        let arn = &self.stack.engine.machine_arn;
+        let arn = &self.stack.machine.arn;
         let request = client.start_execution().state_machine_arn(arn).name(&name).input(input.to_string());
         request.send().await.expect("an execution starts");
         name
@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(crate) async fn wait(&self, name: &str) -> Run {
-        let entry = self.stack.engine.find(name).expect("it was started");
+        let entry = self.stack.execution(name).expect("it was started");
         let status = entry.ended().await;
         let execution = entry.read();
         let failure = execution.failure.clone();
@@ -118,7 +118,7 @@ impl World {
 
     /// What a task of a run was given the last time: the payload of a function.
     pub(crate) fn task_input(&self, run: &str, state: &str) -> Value {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let execution = entry.read();
         let entered = execution
             .events
@@ -137,7 +137,7 @@ impl World {
 
     /// Waits until an execution's history holds such an event of a state.
     pub(crate) async fn until_state(&self, run: &str, state: &str, kind: &str) {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let mut changes = entry.watch();
         let seen = async {
             loop {
@@ -154,17 +154,17 @@ impl World {
 
     /// How many events of a kind a run's history holds.
     pub(crate) fn events(&self, run: &str, kind: &str) -> usize {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         entry.read().events.iter().filter(|event| event.kind.name() == kind).count()
     }
 
     /// Redrives a failed execution.
     pub(crate) async fn redrive(&self, run: &str) {
         let client = aws_sdk_sfn::Client::new(self.stack.aws());
-        let request = client.redrive_execution().execution_arn(self.stack.engine.execution_arn(run));
+        let request = client.redrive_execution().execution_arn(self.stack.machine.execution_arn(run));
         request.send().await.expect("it can be redriven");
         // The service answers before the execution goes on.
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let mut changes = entry.watch();
         while entry.read().status != Status::Running {
             changes.changed().await.expect("the execution lives");
@@ -173,7 +173,7 @@ impl World {
 
     /// How often a state of a run was entered.
     pub(crate) fn visits(&self, run: &str, state: &str) -> usize {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let execution = entry.read();
         let entered = execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. }));
         entered.filter(|event| event.kind.state_name() == Some(state)).count()
