@@ -39,7 +39,13 @@ pub(crate) async fn take(
 /// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when it was
 /// filled in this very transaction. What is kept of a row is made before the row is deleted, so that no name of a column
 /// stands beside one of ours.
-fn taking(catalog: &Catalog, stage: &Stage<'_>, rejects: &Rejects<'_>, batch: &Batch, horizon: Horizon) -> Option<String> {
+fn taking(
+    catalog: &Catalog,
+    stage: &Stage<'_>,
+    rejects: &Rejects<'_>,
+    batch: &Batch,
+    horizon: Horizon,
+) -> Option<String> {
     let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (number, (column, reference)) in stage.target.references().enumerate() {
         let dimension = &reference.dimension;

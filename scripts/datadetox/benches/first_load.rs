@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use asl::Status;
+use asl::{EventKind, Status};
 use datadetox::catalogue;
 use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use sqlx::postgres::PgConnection;
@@ -118,8 +118,8 @@ async fn psql(services: &std::path::Path, service: &str, command: &str) -> Resul
 async fn first_load(stack: &Stack) -> Result<Vec<(String, f64)>> {
     let client = aws_sdk_sfn::Client::new(stack.aws());
     let name = run_name();
-    client.start_execution().state_machine_arn(&stack.engine.machine_arn).name(&name).send().await?;
-    let entry = stack.engine.find(&name).context("it was started")?;
+    client.start_execution().state_machine_arn(&stack.machine.arn).name(&name).send().await?;
+    let entry = stack.execution(&name).context("it was started")?;
     let status = entry.ended().await;
     let execution = entry.read();
     if status != Status::Succeeded {
@@ -127,12 +127,13 @@ async fn first_load(stack: &Stack) -> Result<Vec<(String, f64)>> {
     }
     let mut phases = Vec::new();
     for event in &execution.events {
-        let state = event.details.as_ref().and_then(|(_, details)| details["name"].as_str()).unwrap_or_default();
-        let is_phase = matches!(state, "Plan" | "Extract" | "Transform" | "Load");
-        if is_phase && event.kind.ends_with("StateEntered") {
-            phases.push((state.to_owned(), event.at, event.at));
-        } else if is_phase && event.kind.ends_with("StateExited") {
-            phases.iter_mut().filter(|phase| phase.0 == state).for_each(|phase| phase.2 = event.at);
+        let is_phase = |name: &str| matches!(name, "Plan" | "Extract" | "Transform" | "Load");
+        match &event.kind {
+            EventKind::StateEntered { name, .. } if is_phase(name) => phases.push((name.clone(), event.at, event.at)),
+            EventKind::StateExited { name, .. } => {
+                phases.iter_mut().filter(|phase| phase.0 == *name).for_each(|phase| phase.2 = event.at);
+            }
+            _ => {}
         }
     }
     Ok(phases.into_iter().map(|(state, from, to)| (state, (to - from).as_seconds_f64())).collect())

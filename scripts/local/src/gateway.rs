@@ -18,7 +18,7 @@ use crate::inbox::Inbox;
 use crate::lake;
 use crate::secrets::Secrets;
 use crate::signature::{Unsigned, signer};
-use crate::states_api::StatesApi;
+use crate::states::States;
 
 /// What Step Functions takes in one request.
 const MAX_REQUEST: usize = 1 << 20;
@@ -27,7 +27,7 @@ const MAX_REQUEST: usize = 1 << 20;
 pub(crate) struct Services {
     pub(crate) credentials: Credentials,
     pub(crate) lake: lake::Shared,
-    pub(crate) states: StatesApi,
+    pub(crate) states: States,
     pub(crate) secrets: Secrets,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) calls: Arc<Calls>,

@@ -6,11 +6,11 @@
 mod calls;
 mod clock;
 mod credentials;
-mod engine;
 pub mod environment;
 mod gateway;
 mod home;
 mod inbox;
+mod integrations;
 mod lake;
 mod lambda;
 mod postgres;
@@ -19,7 +19,7 @@ mod programs;
 mod schedule;
 mod secrets;
 mod signature;
-mod states_api;
+mod states;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,12 +30,12 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use catalog::deployment::variable;
 use catalog::key::Bucket;
 use catalog::{Deployment, Function};
+use emulator::{Entry, Settings, StateMachine, StepFunctions};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub use clock::now;
 pub use credentials::{ACCOUNT, OPERATOR, REGION};
-pub use engine::{Engine, Entry};
 pub use home::{Home, Running};
 pub use inbox::{Inbox, Message};
 pub use lambda::{InvocationError, Invoked, Lambda};
@@ -78,8 +78,10 @@ pub struct Stack {
     pub postgres: Option<Postgres>,
     /// Its functions.
     pub lambda: Arc<Lambda>,
-    /// Its executions.
-    pub engine: Arc<Engine>,
+    /// Its Step Functions.
+    pub states: Arc<StepFunctions>,
+    /// The pipeline's state machine.
+    pub machine: Arc<StateMachine>,
     /// Its alerts.
     pub inbox: Arc<Inbox>,
     environments: BTreeMap<String, Environment>,
@@ -98,7 +100,8 @@ struct Standing {
     endpoint: String,
     environments: BTreeMap<String, Environment>,
     lambda: Arc<Lambda>,
-    engine: Arc<Engine>,
+    states: Arc<StepFunctions>,
+    machine: Arc<StateMachine>,
     inbox: Arc<Inbox>,
     aws: SdkConfig,
     gateway: JoinHandle<()>,
@@ -118,9 +121,19 @@ impl Stack {
         };
         // Boxed: what a caller awaits is as large as everything in it.
         match Box::pin(Self::stand(config, &home, postgres.as_ref())).await {
-            Ok(Standing { endpoint, environments, lambda, engine, inbox, aws, gateway }) => {
-                Ok(Self { home, deployment, endpoint, postgres, environments, lambda, engine, inbox, aws, gateway })
-            }
+            Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway }) => Ok(Self {
+                home,
+                deployment,
+                endpoint,
+                postgres,
+                environments,
+                lambda,
+                states,
+                machine,
+                inbox,
+                aws,
+                gateway,
+            }),
             Err(error) => {
                 // In order, and waited for: the next start finds the folder free.
                 if let Some(postgres) = postgres {
@@ -155,18 +168,26 @@ impl Stack {
         };
         let lambda = Lambda::new(functions);
         let aws = sdk_config(&endpoint, OPERATOR, credentials.secret(OPERATOR).unwrap_or_default()).await;
-        let services = engine::Services {
+        let integrations = integrations::Integrations {
             lambda: Arc::clone(&lambda),
             sns: aws_sdk_sns::Client::new(&aws),
             calls: Arc::clone(&calls),
         };
-        let engine = Engine::open(deployment.state_machine(), config.definition, home.join("executions"), services)?;
+        let settings = Settings {
+            region: REGION.to_owned(),
+            account: ACCOUNT.to_owned(),
+            folder: home.join("executions"),
+            service: Arc::new(integrations),
+            clock: clock::now,
+        };
+        let states = StepFunctions::open(settings, [(deployment.state_machine(), config.definition)])?;
+        let machine = states.machines().next().cloned().context("no state machine is deployed")?;
         let lake = Arc::new(lake::service(&home.join("lake"), deployment, &credentials, Arc::clone(&calls))?);
         let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
         let gateway = bound.serve(Services {
             credentials,
             lake,
-            states: states_api::StatesApi::new(Arc::clone(&engine), deployment),
+            states: states::States::new(Arc::clone(&states), deployment),
             secrets: secrets::Secrets::new(deployment, source, warehouse),
             calls,
             inbox: Arc::clone(&inbox),
@@ -176,10 +197,10 @@ impl Stack {
             endpoint: endpoint.clone(),
             operator_secret,
             pipeline: deployment.catalog.pipeline.name.clone(),
-            state_machine: engine.machine_arn.clone(),
+            state_machine: machine.arn.clone(),
             postgres_port: postgres.map(Postgres::port),
         })?;
-        Ok(Standing { endpoint, environments, lambda, engine, inbox, aws, gateway })
+        Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway })
     }
 
     /// The SDK configuration of the operator.
@@ -200,6 +221,12 @@ impl Stack {
     pub async fn aws_of(&self, function: Function<'_>) -> SdkConfig {
         let secret = self.environment_of(function).get(SECRET_KEY).map(String::as_str).unwrap_or_default();
         sdk_config(&self.endpoint, &self.deployment.function(function), secret).await
+    }
+
+    /// The pipeline's execution of that name.
+    #[must_use]
+    pub fn execution(&self, name: &str) -> Option<Arc<Entry>> {
+        self.states.find(&self.machine.execution_arn(name))
     }
 
     /// Ends everything in order: executions stay where they are and go on with the next start.

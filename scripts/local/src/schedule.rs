@@ -17,14 +17,14 @@ impl Schedule {
     /// Starts an execution now and then, the first after one interval.
     #[must_use]
     pub fn start(stack: &Stack, every: Duration) -> Self {
-        let engine = Arc::clone(&stack.engine);
+        let (states, machine) = (Arc::clone(&stack.states), Arc::clone(&stack.machine));
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(every);
             ticks.tick().await; // The first tick is at once.
             loop {
                 ticks.tick().await;
                 let name = format!("{}-scheduled", run_name());
-                if engine.start(&name, json!({})).is_err() {
+                if states.start(&machine, &name, json!({})).is_err() {
                     tracing::warn!("the scheduled run {name} could not be started");
                 }
             }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::flow::{Ended, Flow, Runtime};
-use crate::history::{self, Event};
-use crate::machine::{Machine, Resource};
+use crate::failure::Failure;
+use crate::flow::{Ended, Flow};
+use crate::history::{Event, EventKind, iso};
+use crate::machine::Machine;
+use crate::runtime::Runtime;
+use crate::signal::{Order, Signal, Token};
 
 /// What AWS allows an execution's history to hold.
 const MAX_EVENTS: u64 = 25_000;
@@ -57,68 +60,6 @@ impl Status {
     }
 }
 
-/// Names an order to its answer.
-pub type Token = u64;
-
-/// What happened.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "signal", rename_all = "snake_case")]
-pub enum Signal {
-    /// A task answered.
-    TaskSucceeded {
-        /// Of the order.
-        token: Token,
-        /// Its answer.
-        output: Value,
-    },
-    /// A task failed.
-    TaskFailed {
-        /// Of the order.
-        token: Token,
-        /// The error's name.
-        error: String,
-        /// What it said.
-        cause: String,
-    },
-    /// The time of a [`Order::Wake`] came.
-    Woken {
-        /// Of the order.
-        token: Token,
-    },
-    /// Somebody stops the execution.
-    Stop {
-        /// A name, if one was given.
-        error: Option<String>,
-        /// A reason, if one was given.
-        cause: Option<String>,
-    },
-    /// Somebody redrives it; see [`Execution::check_redrivable`].
-    Redrive,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// Call a service; tell of it with this token.
-    Call {
-        /// For the answer.
-        token: Token,
-        /// Which service.
-        resource: Resource,
-        /// What it is given.
-        parameters: Value,
-    },
-    /// Wake the execution then.
-    Wake {
-        /// For the answer.
-        token: Token,
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// The execution ended.
-    End,
-}
-
 /// Why an execution cannot be redriven, in AWS' words.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
@@ -138,8 +79,8 @@ pub struct Execution {
     pub status: Status,
     /// What it answered, once succeeded.
     pub output: Option<Value>,
-    /// The error's name and cause, once failed, timed out or aborted.
-    pub failure: (Option<String>, Option<String>),
+    /// What it failed with or was aborted for; blank in every other status.
+    pub failure: Failure,
     /// When it ended, unless it runs.
     pub stopped: Option<DateTime<Utc>>,
     /// How often it was redriven.
@@ -158,9 +99,7 @@ impl Execution {
     #[must_use]
     pub fn start(machine: Arc<Machine>, identity: Identity, input: Value, now: DateTime<Utc>) -> (Self, Vec<Order>) {
         let flow = Flow::new(Arc::clone(&machine), input.clone());
-        let details = json!({
-            "input": input.to_string(), "inputDetails": { "truncated": false }, "roleArn": identity.role_arn,
-        });
+        let started = EventKind::ExecutionStarted { input: input.to_string(), role_arn: identity.role_arn.clone() };
         let mut execution = Self {
             machine,
             identity,
@@ -168,7 +107,7 @@ impl Execution {
             started: now,
             status: Status::Running,
             output: None,
-            failure: (None, None),
+            failure: Failure::default(),
             stopped: None,
             redrives: 0,
             redriven: None,
@@ -177,7 +116,7 @@ impl Execution {
             next_token: 0,
             deadline: None,
         };
-        execution.record(0, "ExecutionStarted", now, Some(("executionStartedEventDetails", details)));
+        execution.record(0, started, now);
         let mut orders = execution.arm_deadline(now);
         // The first state is entered from nothing, not from ExecutionStarted: so AWS records it.
         orders.extend(execution.step(now, 0, |flow, runtime| flow.begin(runtime, 0)));
@@ -190,23 +129,13 @@ impl Execution {
         match signal {
             Signal::Redrive => return self.redrive(now),
             _ if self.status != Status::Running => return Vec::new(),
-            Signal::Stop { error, cause } => {
-                return self.end(
-                    Status::Aborted,
-                    "ExecutionAborted",
-                    "executionAbortedEventDetails",
-                    (error.clone(), cause.clone()),
-                    now,
-                );
+            Signal::Stop(failure) => {
+                let aborted = EventKind::ExecutionAborted(failure.clone());
+                return self.end_at_once(Status::Aborted, aborted, failure.clone(), now);
             }
             Signal::Woken { token } if Some(*token) == self.deadline => {
-                return self.end(
-                    Status::TimedOut,
-                    "ExecutionTimedOut",
-                    "executionTimedOutEventDetails",
-                    (None, None),
-                    now,
-                );
+                let late = EventKind::ExecutionTimedOut;
+                return self.end_at_once(Status::TimedOut, late, Failure::default(), now);
             }
             Signal::TaskSucceeded { .. } | Signal::TaskFailed { .. } | Signal::Woken { .. } => {}
         }
@@ -236,11 +165,10 @@ impl Execution {
         self.redrives += 1;
         self.redriven = Some(now);
         self.status = Status::Running;
-        self.failure = (None, None);
+        self.failure = Failure::default();
         self.stopped = None;
         let last = self.events.len() as u64;
-        let details = json!({ "redriveCount": self.redrives });
-        let redriven = self.record(last, "ExecutionRedriven", now, Some(("executionRedrivenEventDetails", details)));
+        let redriven = self.record(last, EventKind::ExecutionRedriven { redrive_count: self.redrives }, now);
         let mut orders = self.arm_deadline(now);
         orders.extend(self.step(now, 0, |flow, runtime| flow.revive(runtime, redriven)));
         orders
@@ -276,67 +204,50 @@ impl Execution {
             // States.Runtime passes every Catch and ends everything at once.
             orders.clear();
             self.flow.abort_all();
-            let failure = (Some("States.Runtime".to_owned()), Some(cause));
-            orders.extend(self.fail(last, failure, now));
+            orders.extend(self.fail(last, Failure::new("States.Runtime", cause), now));
             return orders;
         }
         match self.flow.ended() {
             None => {}
             Some(Ended::Succeeded(output)) => {
-                let details = json!({ "output": output.to_string(), "outputDetails": { "truncated": false } });
                 let output = output.clone();
-                let last = self.flow.last_event();
-                self.record(last, "ExecutionSucceeded", now, Some(("executionSucceededEventDetails", details)));
+                let succeeded = EventKind::ExecutionSucceeded { output: output.to_string() };
+                self.record(self.flow.last, succeeded, now);
                 self.status = Status::Succeeded;
                 self.output = Some(output);
                 self.stopped = Some(now);
                 orders.push(Order::End);
             }
-            Some(Ended::Failed { error, cause }) => {
-                let failure = (error.clone(), cause.clone());
-                let last = self.flow.last_event();
-                orders.extend(self.fail(last, failure, now));
+            Some(Ended::Failed(failure)) => {
+                let failure = failure.clone();
+                orders.extend(self.fail(self.flow.last, failure, now));
             }
             Some(Ended::Aborted) => {}
         }
         orders
     }
 
-    fn fail(&mut self, after: u64, failure: (Option<String>, Option<String>), now: DateTime<Utc>) -> Vec<Order> {
-        self.end_after(after, Status::Failed, "ExecutionFailed", "executionFailedEventDetails", failure, now)
+    fn fail(&mut self, after: u64, failure: Failure, now: DateTime<Utc>) -> Vec<Order> {
+        self.end(after, Status::Failed, EventKind::ExecutionFailed(failure.clone()), failure, now)
     }
 
-    fn end(
-        &mut self,
-        status: Status,
-        kind: &str,
-        member: &'static str,
-        failure: (Option<String>, Option<String>),
-        now: DateTime<Utc>,
-    ) -> Vec<Order> {
+    /// Ends whatever its flow does.
+    fn end_at_once(&mut self, status: Status, kind: EventKind, failure: Failure, now: DateTime<Utc>) -> Vec<Order> {
         self.flow.abort_all();
-        self.end_after(self.events.len() as u64, status, kind, member, failure, now)
+        self.end(self.events.len() as u64, status, kind, failure, now)
     }
 
-    fn end_after(
-        &mut self,
-        previous: u64,
-        status: Status,
-        kind: &str,
-        member: &'static str,
-        failure: (Option<String>, Option<String>),
-        now: DateTime<Utc>,
-    ) -> Vec<Order> {
-        self.record(previous, kind, now, history::failed(member, failure.0.as_deref(), failure.1.as_deref()));
+    fn end(&mut self, after: u64, status: Status, kind: EventKind, failure: Failure, now: DateTime<Utc>) -> Vec<Order> {
+        self.record(after, kind, now);
         self.status = status;
         self.failure = failure;
         self.stopped = Some(now);
         vec![Order::End]
     }
 
-    fn record(&mut self, previous: u64, kind: &str, at: DateTime<Utc>, details: Option<(&'static str, Value)>) -> u64 {
+    fn record(&mut self, previous: u64, kind: EventKind, at: DateTime<Utc>) -> u64 {
         let id = self.events.len() as u64 + 1;
-        self.events.push(Event { id, previous, kind: kind.to_owned(), at, details });
+        self.events.push(Event { id, previous, at, kind });
         id
     }
 
@@ -354,9 +265,4 @@ impl Execution {
         }
         context
     }
-}
-
-/// As the context object writes a time.
-pub(crate) fn iso(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -8,7 +8,30 @@
 //!
 //! Only features that were recorded on AWS are used, so that what ran here is what runs there. A path that might be
 //! missing is never read: a `States.Runtime` error passes every Catch.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use catalog::{Catalog, Deployment};
+//!
+//! let text = "
+//!     [pipeline]
+//!     name = 'shop'
+//!     [source.tables.staff]
+//!     key = 'id'
+//!     capture = 'snapshot'
+//!     columns = { id = 'integer', name = 'text' }
+//!     [dimensions.dim_staff]
+//!     from = 'staff'
+//!     columns = { id = 'id', name = 'name' }
+//! ";
+//! let catalog = Catalog::parse("pipeline.toml", text).expect("a catalogue");
+//! let deployment = Deployment::on_laptop(Arc::new(catalog));
+//! let definition = definition::on_laptop(&deployment, "arn:aws:sns:eu-west-2:000000000000:shop-alerts".to_owned());
+//! assert_eq!(definition["States"]["Extract"]["Branches"][0]["StartAt"], "Extract staff");
+//! ```
 
+use asl::Resource;
 use catalog::deployment::Verb;
 use catalog::fault::{Retry, TRANSIENT};
 use catalog::message::Phase;
@@ -261,7 +284,7 @@ impl Builder<'_> {
     fn publish(&self, subject: &str, message: &str) -> Value {
         json!({
             "Type": "Task",
-            "Resource": "arn:aws:states:::sns:publish",
+            "Resource": Resource::SNS_PUBLISH,
             "Parameters": { "TopicArn": self.names.topic, "Subject.$": subject, "Message.$": message },
             "ResultSelector": { "message_id.$": "$.MessageId" },
             "ResultPath": "$.notice",
@@ -297,7 +320,7 @@ impl Builder<'_> {
         let timeout = self.catalog.sizing(function).timeout_seconds + TASK_MARGIN_SECONDS;
         json!({
             "Type": "Task",
-            "Resource": "arn:aws:states:::lambda:invoke",
+            "Resource": Resource::LAMBDA_INVOKE,
             "Parameters": { "FunctionName": (self.names.function)(function), "Payload": payload },
             "TimeoutSeconds": timeout,
             "Retry": retriers(),

@@ -5,27 +5,25 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// The name of an execution, which is the name of its batch: 1 to 80 characters, as Step Functions allows them.
+/// The name of an execution, which is the name of its batch. What else a name may not hold is Step Functions' own rule:
+/// this takes what it is given, and holds it to what keys and logs bear.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BatchName(String);
 
-/// Why a text is no execution name.
+/// Why a text is no name of a batch.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{0:?} is no execution name: 1 to 80 characters without white space, control characters or <>{{}}[]?*\"#%\\^|~`$&,;:/"
-)]
+#[error("{0:?} is no name of a batch: 1 to 80 characters without control characters")]
 pub struct BatchNameError(String);
 
 impl BatchName {
     /// Checks and wraps a name.
     ///
     /// # Errors
-    /// When Step Functions would refuse the name.
+    /// When it is empty, longer than 80 characters, or holds a control character.
     pub fn new(name: impl Into<String>) -> Result<Self, BatchNameError> {
         let name = name.into();
-        let refused = |c: char| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
-        if name.is_empty() || name.chars().count() > 80 || name.chars().any(refused) {
+        if name.is_empty() || name.chars().count() > 80 || name.chars().any(char::is_control) {
             return Err(BatchNameError(name));
         }
         Ok(Self(name))
@@ -78,11 +76,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_step_functions() {
-        for name in ["2026-11-23T13-05-00.123Z", "d1f0-scheduled", "Ünïcode!", &"n".repeat(80)] {
+    fn a_name_is_what_step_functions_gave() {
+        for name in ["2026-11-23T13-05-00.123Z", "d1f0-scheduled", "Ünïcode!", "a b", "a/b%", &"n".repeat(80)] {
             assert!(BatchName::new(name).is_ok(), "{name}");
         }
-        for name in ["", "a b", "a/b", "a:b", &"n".repeat(81), "tab\t", "a%b"] {
+        for name in ["", &"n".repeat(81), "tab\t", "nul\0"] {
             assert!(BatchName::new(name).is_err(), "{name}");
         }
     }

@@ -242,7 +242,7 @@ mod tests {
         #[test]
         fn a_key_parses_back_to_itself(
             owner in "[a-zA-Z_ éß/%.'\"-]{1,20}",
-            name in "[a-zA-Z0-9._!()=@+-]{1,80}",
+            name in "[a-zA-Z0-9._!()=@+ /%:é-]{1,80}",
             number in 1u32..=999_999,
             attempt in "[a-z0-9-]{1,12}",
             csv: bool,

@@ -78,10 +78,10 @@ async fn until(bed: &mut Testbed, query: &str, answer: &str) {
 }
 
 fn request(bed: &Testbed, batch: Batch) -> PlanRequest {
-    let engine = &bed.stack.engine;
+    let machine = &bed.stack.machine;
     PlanRequest {
-        state_machine: engine.machine_arn.clone(),
-        execution: engine.execution_arn(batch.name.as_str()),
+        state_machine: machine.arn.clone(),
+        execution: machine.execution_arn(batch.name.as_str()),
         batch,
         input: RunInput::default(),
     }

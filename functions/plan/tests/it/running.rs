@@ -15,7 +15,7 @@ fn at(name: &str, minutes: i64) -> Batch {
 /// Starts an execution that runs until the stack stops.
 async fn start(bed: &Testbed, name: &str) {
     let client = aws_sdk_sfn::Client::new(bed.stack.aws());
-    let request = client.start_execution().state_machine_arn(&bed.stack.engine.machine_arn).name(name).input("{}");
+    let request = client.start_execution().state_machine_arn(&bed.stack.machine.arn).name(name).input("{}");
     request.send().await.expect("an execution starts");
 }
 

@@ -103,9 +103,9 @@ fn introduce(stack: &Stack) {
 async fn run_once(stack: &Stack, full: bool, json: bool) -> Result<Outcome> {
     let client = aws_sdk_sfn::Client::new(stack.aws());
     let input = if full { "{\"full\": true}" } else { "{}" };
-    let request = client.start_execution().state_machine_arn(&stack.engine.machine_arn).name(run_name()).input(input);
+    let request = client.start_execution().state_machine_arn(&stack.machine.arn).name(run_name()).input(input);
     let started = request.send().await.map_err(orchestrator::explain)?;
-    let orchestrator = Orchestrator { client, machine: stack.engine.machine_arn.clone(), remote: false };
+    let orchestrator = Orchestrator { client, machine: stack.machine.arn.clone(), remote: false };
     watch::follow(&orchestrator, &started.execution_arn).await?;
     let run = orchestrator.describe(&started.execution_arn).await?;
     report::print(&run, &orchestrator.history(&started.execution_arn).await?, json)

@@ -13,10 +13,10 @@ impl World {
         for word in named.iter().chain(&[run.name.as_str(), "redrive"]) {
             assert!(alert.contains(word), "{word:?} is not in {alert}");
         }
-        let entry = self.stack.engine.find(&run.name).expect("it was started");
+        let entry = self.stack.execution(&run.name).expect("it was started");
         let execution = entry.read();
-        let entered = execution.events.iter().rfind(|event| event.kind == "TaskStateEntered").expect("a task");
-        assert_eq!(entered.details.as_ref().expect("details").1["name"], "Halt");
+        let entered = execution.events.iter().rfind(|event| event.kind.name() == "TaskStateEntered").expect("a task");
+        assert_eq!(entered.kind.state_name(), Some("Halt"));
     }
 }
 
@@ -46,7 +46,7 @@ async fn a_table_that_may_not_be_read_fails_alone_and_a_redrive_completes_the_ru
     assert_eq!(done.counts("fact_payment")[0], 300);
     // What was finished was not read a second time.
     assert_eq!((world.source_reads("sales_order"), world.source_reads("staff")), (1, 1));
-    assert_eq!(world.stack.engine.find(&run.name).expect("it is there").read().redrives, 2);
+    assert_eq!(world.stack.execution(&run.name).expect("it is there").read().redrives, 2);
     world.assert_same_as_source().await;
     world.stop().await;
 }

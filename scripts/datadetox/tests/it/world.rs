@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use asl::{Event, Status};
+use asl::{Event, EventKind, Status};
 use datadetox::catalogue;
 use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ impl World {
     pub(crate) async fn start(&self, input: Value) -> String {
         let name = run_name();
         let client = aws_sdk_sfn::Client::new(self.stack.aws());
-        let arn = &self.stack.engine.machine_arn;
+        let arn = &self.stack.machine.arn;
         let request = client.start_execution().state_machine_arn(arn).name(&name).input(input.to_string());
         request.send().await.expect("an execution starts");
         name
@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(crate) async fn wait(&self, name: &str) -> Run {
-        let entry = self.stack.engine.find(name).expect("it was started");
+        let entry = self.stack.execution(name).expect("it was started");
         let status = entry.ended().await;
         let execution = entry.read();
         let failure = execution.failure.clone();
@@ -112,34 +112,37 @@ impl World {
             name: name.to_owned(),
             status,
             output: execution.output.clone().unwrap_or_default(),
-            failure: (failure.0.unwrap_or_default(), failure.1.unwrap_or_default()),
+            failure: (failure.error.unwrap_or_default(), failure.cause.unwrap_or_default()),
         }
     }
 
     /// What a task of a run was given the last time: the payload of a function.
     pub(crate) fn task_input(&self, run: &str, state: &str) -> Value {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let execution = entry.read();
-        let text = |event: &Event, member: &str| -> String {
-            let details = event.details.as_ref().map(|(_, details)| details[member].clone());
-            details.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let is_entry = |event: &&Event| event.kind == "TaskStateEntered" && text(event, "name") == state;
-        let entered = execution.events.iter().rfind(is_entry).expect("it was entered");
-        let scheduled = execution.events.iter().rfind(|event| event.previous == entered.id).expect("it was scheduled");
-        let parameters: Value = serde_json::from_str(&text(scheduled, "parameters")).expect("parameters are JSON");
+        let entered = execution
+            .events
+            .iter()
+            .rfind(|event| event.kind.name() == "TaskStateEntered" && event.kind.state_name() == Some(state));
+        let entered = entered.expect("it was entered").id;
+        let scheduled = execution.events.iter().filter(|event| event.previous == entered);
+        let mut parameters = scheduled.filter_map(|event| match &event.kind {
+            EventKind::TaskScheduled { parameters, .. } => Some(parameters),
+            _ => None,
+        });
+        let parameters = parameters.next_back().expect("it was scheduled");
+        let parameters: Value = serde_json::from_str(parameters).expect("parameters are JSON");
         parameters["Payload"].clone()
     }
 
     /// Waits until an execution's history holds such an event of a state.
     pub(crate) async fn until_state(&self, run: &str, state: &str, kind: &str) {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let mut changes = entry.watch();
         let seen = async {
             loop {
-                let found = entry.read().events.iter().any(|event| {
-                    event.kind == kind && event.details.as_ref().is_some_and(|(_, details)| details["name"] == state)
-                });
+                let found = |event: &Event| event.kind.name() == kind && event.kind.state_name() == Some(state);
+                let found = entry.read().events.iter().any(found);
                 if found {
                     return;
                 }
@@ -151,17 +154,17 @@ impl World {
 
     /// How many events of a kind a run's history holds.
     pub(crate) fn events(&self, run: &str, kind: &str) -> usize {
-        let entry = self.stack.engine.find(run).expect("it was started");
-        entry.read().events.iter().filter(|event| event.kind == kind).count()
+        let entry = self.stack.execution(run).expect("it was started");
+        entry.read().events.iter().filter(|event| event.kind.name() == kind).count()
     }
 
     /// Redrives a failed execution.
     pub(crate) async fn redrive(&self, run: &str) {
         let client = aws_sdk_sfn::Client::new(self.stack.aws());
-        let request = client.redrive_execution().execution_arn(self.stack.engine.execution_arn(run));
+        let request = client.redrive_execution().execution_arn(self.stack.machine.execution_arn(run));
         request.send().await.expect("it can be redriven");
         // The service answers before the execution goes on.
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let mut changes = entry.watch();
         while entry.read().status != Status::Running {
             changes.changed().await.expect("the execution lives");
@@ -170,11 +173,10 @@ impl World {
 
     /// How often a state of a run was entered.
     pub(crate) fn visits(&self, run: &str, state: &str) -> usize {
-        let entry = self.stack.engine.find(run).expect("it was started");
+        let entry = self.stack.execution(run).expect("it was started");
         let execution = entry.read();
-        let names = execution.events.iter().filter(|event| event.kind.ends_with("StateEntered"));
-        let names = names.filter_map(|event| event.details.as_ref()?.1["name"].as_str());
-        names.filter(|name| *name == state).count()
+        let entered = execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. }));
+        entered.filter(|event| event.kind.state_name() == Some(state)).count()
     }
 
     /// What the alerts topic got, the oldest first.
@@ -221,13 +223,6 @@ impl World {
         let mut holder = self.options_of_application().connect().await.expect("the source answers");
         execute(&mut holder, &format!("BEGIN; {sql}")).await;
         holder
-    }
-
-    /// The secret with which everything may be read.
-    pub(crate) fn operator_secret(&self) -> String {
-        let text = std::fs::read_to_string(self.path("home/aws_config")).expect("the stack runs");
-        let secret = text.lines().find_map(|line| line.strip_prefix("aws_secret_access_key = "));
-        secret.expect("it is in there").to_owned()
     }
 
     /// For another connection of the application's.

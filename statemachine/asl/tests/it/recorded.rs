@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use asl::{Execution, Machine, Order, Signal, Status};
+use asl::{EventKind, Execution, Failure, Machine, Order, Signal, Status};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -11,7 +11,11 @@ use crate::simulation::{Answer, Simulation, identity};
 impl<S> Simulation<S> {
     /// `id<previous type` of every event, for golden chains.
     fn chain(&self) -> Vec<String> {
-        self.execution.events.iter().map(|event| format!("{}<{} {}", event.id, event.previous, event.kind)).collect()
+        self.execution
+            .events
+            .iter()
+            .map(|event| format!("{}<{} {}", event.id, event.previous, event.kind.name()))
+            .collect()
     }
 }
 
@@ -117,7 +121,7 @@ fn of_a_parallel_only_what_did_not_succeed_runs_again() {
             (name, count) => Ok(json!(format!("{name} {count}"))),
         }
     });
-    assert_eq!(run.execution.failure, (Some("Probe.Retry".to_owned()), Some("why".to_owned())));
+    assert_eq!(run.execution.failure, Failure::new("Probe.Retry", "why"));
     assert_eq!(
         run.chain()[12..],
         [
@@ -142,12 +146,8 @@ fn of_a_parallel_only_what_did_not_succeed_runs_again() {
         .map(|output| &output["Payload"])
         .collect();
     assert_eq!(outputs, ["ok 1", "fails 2", "slow 2"]);
-    let entered = run
-        .execution
-        .events
-        .iter()
-        .filter(|event| event.kind.starts_with("ParallelState"))
-        .map(|event| event.kind.as_str());
+    let entered =
+        run.execution.events.iter().map(|event| event.kind.name()).filter(|name| name.starts_with("ParallelState"));
     assert_eq!(
         entered.collect::<Vec<_>>(),
         [
@@ -185,16 +185,16 @@ fn a_stopped_or_timed_out_execution_can_be_redriven() {
         calls += 1;
         if calls == 1 { Err(("silence", "")) } else { Ok(json!(1)) }
     });
-    assert_eq!((run.execution.status, run.execution.failure.clone()), (Status::TimedOut, (None, None)));
+    assert_eq!((run.execution.status, run.execution.failure.clone()), (Status::TimedOut, Failure::default()));
     assert_eq!(run.chain().last().map(String::as_str), Some("5<4 ExecutionTimedOut"));
     run.redrive();
     assert_eq!(run.execution.status, Status::Succeeded);
 
     let machine = Machine::parse(&definition).expect("a definition");
     let (mut execution, _) = Execution::start(machine, identity(), json!({}), run.now);
-    let stop = Signal::Stop { error: Some("Maintenance".to_owned()), cause: None };
+    let stop = Signal::Stop(Failure { error: Some("Maintenance".to_owned()), cause: None });
     assert_eq!(execution.handle(&stop, run.now, 0), [Order::End]);
-    assert_eq!((execution.status.name(), execution.failure.0.as_deref()), ("ABORTED", Some("Maintenance")));
+    assert_eq!((execution.status.name(), execution.failure.error.as_deref()), ("ABORTED", Some("Maintenance")));
     let late = Signal::TaskSucceeded { token: 2, output: json!(1) };
     assert!(execution.handle(&late, run.now, 0).is_empty(), "an answer after the end changes nothing");
     let orders = execution.handle(&Signal::Redrive, run.now + TimeDelta::minutes(1), 0);
@@ -213,7 +213,7 @@ fn a_path_that_leads_nowhere_passes_every_catch() {
     let definition =
         json!({ "StartAt": "Work", "States": { "Work": work, "Caught": { "Type": "Pass", "End": true } } });
     let run = Simulation::run(&definition, json!({}), failing(0));
-    let (error, cause) = run.execution.failure.clone();
+    let Failure { error, cause } = run.execution.failure.clone();
     assert_eq!(error.as_deref(), Some("States.Runtime"));
     assert_eq!(
         cause.as_deref(),
@@ -247,7 +247,7 @@ fn retries_wait_longer_each_time_up_to_the_limit() {
         .execution
         .events
         .iter()
-        .filter(|event| event.kind == "TaskScheduled")
+        .filter(|event| matches!(event.kind, EventKind::TaskScheduled { .. }))
         .map(|event| event.at.timestamp())
         .collect();
     let gaps: Vec<i64> = scheduled.windows(2).map(|pair| pair[1] - pair[0]).collect();

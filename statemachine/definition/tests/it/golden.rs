@@ -122,5 +122,5 @@ fn a_hundred_tables_stay_within_the_limits_of_step_functions() {
         )),
     });
     assert!(simulation.execution.events.len() < 5_000, "{}", simulation.execution.events.len());
-    assert_eq!(simulation.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    assert_eq!(simulation.execution.failure.error.as_deref(), Some("ExtractFailed"));
 }

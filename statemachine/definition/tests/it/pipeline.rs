@@ -1,6 +1,6 @@
 //! The routes through the pipeline's own definition.
 
-use asl::Status;
+use asl::{EventKind, Status};
 use catalog::Catalog;
 use serde_json::{Value, json};
 
@@ -68,7 +68,8 @@ fn nothing_changed_costs_one_function_and_a_handful_of_transitions() {
     for status in ["up_to_date", "already_running"] {
         let run = run(|name, _| (name == "totesys-plan").then(|| Ok(plan(status))));
         assert_eq!((run.execution.status, run.calls.len()), (Status::Succeeded, 1), "{status}");
-        let transitions = run.execution.events.iter().filter(|event| event.kind.ends_with("StateEntered")).count();
+        let transitions =
+            run.execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. })).count();
         assert_eq!(transitions, 3, "{status}");
     }
 }
@@ -83,7 +84,7 @@ fn one_failed_table_lets_the_others_finish_notifies_once_and_halts() {
         })
     });
     assert_eq!(run.execution.status, Status::Failed);
-    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    assert_eq!(run.execution.failure.error.as_deref(), Some("ExtractFailed"));
     assert_eq!(run.count("totesys-extract-payment"), 5, "one try and four retries");
     assert_eq!((run.count("totesys-extract-staff"), run.count("totesys-transform-dim_staff")), (1, 0));
     assert_eq!(run.count("sns"), 1);
@@ -130,7 +131,7 @@ fn every_phase_halts_under_its_own_name_and_goes_on_where_it_failed() {
         let mut run = run(move |name, _| {
             (name == function && std::mem::take(&mut broken)).then_some(Err(("Misconfigured", "{}")))
         });
-        assert_eq!((run.execution.status, run.execution.failure.0.as_deref()), (Status::Failed, Some(error)));
+        assert_eq!((run.execution.status, run.execution.failure.error.as_deref()), (Status::Failed, Some(error)));
         let calls = run.calls.len();
         run.redrive();
         assert_eq!(run.execution.status, Status::Succeeded, "{function}");
@@ -144,7 +145,7 @@ fn every_phase_halts_under_its_own_name_and_goes_on_where_it_failed() {
 #[test]
 fn a_function_that_does_not_answer_is_a_timeout_with_no_cause() {
     let run = run(|name, _| (name == "totesys-extract-payment").then_some(Err(("silence", ""))));
-    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    assert_eq!(run.execution.failure.error.as_deref(), Some("ExtractFailed"));
     let failure = &run.last_given("totesys-halt")["failures"][0];
     assert_eq!((&failure["error"], &failure["cause"]), (&json!("States.Timeout"), &json!("")));
 }
@@ -179,9 +180,9 @@ fn a_notice_that_cannot_be_sent_hides_no_failure() {
         "sns" => Some(Err(("SNS.NotFoundException", "Topic does not exist"))),
         _ => None,
     });
-    assert_eq!(run.execution.failure.0.as_deref(), Some("LoadFailed"));
+    assert_eq!(run.execution.failure.error.as_deref(), Some("LoadFailed"));
     run.redrive();
-    assert_eq!(run.execution.failure.0.as_deref(), Some("LoadFailed"), "it failed again, and still halts");
+    assert_eq!(run.execution.failure.error.as_deref(), Some("LoadFailed"), "it failed again, and still halts");
 }
 
 /// A catalogue of so many tables, each a fact too, with names as long as Postgres allows.
@@ -242,7 +243,7 @@ fn a_hundred_tables_stay_below_the_limits_of_step_functions_even_when_they_fail_
             json!({ "target": given["target"], "status": "done", "rows": 1, "bytes": 1, "deferred": 0, "rejected": 0 }),
         ),
     });
-    assert_eq!(run.execution.failure.0.as_deref(), Some("ExtractFailed"));
+    assert_eq!(run.execution.failure.error.as_deref(), Some("ExtractFailed"));
     run.redrive();
     assert_eq!(run.execution.status, Status::Succeeded, "{:?}", run.execution.failure);
     let events = run.execution.events.len();

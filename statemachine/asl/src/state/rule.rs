@@ -6,9 +6,9 @@ use crate::path::{Path, PathError};
 
 /// A rule with the state it leads to.
 #[derive(Debug)]
-pub(crate) struct Rule {
+pub(super) struct Rule {
     test: Test,
-    pub(crate) next: String,
+    pub(super) next: String,
 }
 
 #[derive(Debug)]
@@ -30,23 +30,21 @@ enum Comparison {
     IsNull(bool),
 }
 
-fn error(why: impl Into<String>) -> PathError {
-    PathError { text: "Choices".to_owned(), why: why.into() }
-}
-
 /// A rule that cannot be run here.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct RuleError(String);
+pub(super) enum RuleError {
+    #[error("{0}")]
+    Form(String),
+    #[error(transparent)]
+    Path(#[from] PathError),
+}
 
-impl From<PathError> for RuleError {
-    fn from(error: PathError) -> Self {
-        Self(if error.text == "Choices" { error.why } else { error.to_string() })
-    }
+fn error(why: impl Into<String>) -> RuleError {
+    RuleError::Form(why.into())
 }
 
 impl Rule {
-    pub(crate) fn parse_top(rule: &Value) -> Result<Self, RuleError> {
+    pub(super) fn parse(rule: &Value) -> Result<Self, RuleError> {
         let next = rule.get("Next").and_then(Value::as_str).ok_or_else(|| error("a rule lacks Next"))?;
         Ok(Self { test: Test::parse(rule)?, next: next.to_owned() })
     }
@@ -55,7 +53,7 @@ impl Rule {
     ///
     /// # Errors
     /// The cause of `States.Runtime` when a variable leads nowhere.
-    pub(crate) fn holds(&self, input: &Value, context: &Value) -> Result<bool, String> {
+    pub(super) fn holds(&self, input: &Value, context: &Value) -> Result<bool, String> {
         self.test.holds(input, context)
     }
 }
@@ -65,11 +63,11 @@ impl Test {
         let members = rule.as_object().ok_or_else(|| error("a rule is no object"))?;
         let list = |value: &Value| match value.as_array() {
             Some(tests) if !tests.is_empty() => tests.iter().map(Self::parse).collect::<Result<Vec<_>, _>>(),
-            _ => Err(error("And and Or take a list of rules").into()),
+            _ => Err(error("And and Or take a list of rules")),
         };
         let tests: Vec<_> =
             members.iter().filter(|(key, _)| !matches!(key.as_str(), "Next" | "Comment" | "Variable")).collect();
-        let [(name, operand)] = tests[..] else { return Err(error("a rule makes exactly one comparison").into()) };
+        let [(name, operand)] = tests[..] else { return Err(error("a rule makes exactly one comparison")) };
         match name.as_str() {
             "And" => return Ok(Self::And(list(operand)?)),
             "Or" => return Ok(Self::Or(list(operand)?)),
@@ -85,7 +83,7 @@ impl Test {
                 ("NumericEquals", Some(number)) => Comparison::NumericEquals(number),
                 ("NumericGreaterThan", Some(number)) => Comparison::NumericGreaterThan(number),
                 ("NumericLessThan", Some(number)) => Comparison::NumericLessThan(number),
-                _ => return Err(error(format!("the comparison {name} is not supported")).into()),
+                _ => return Err(error(format!("the comparison {name} is not supported"))),
             },
         };
         let variable =
@@ -137,7 +135,7 @@ mod tests {
 
     fn holds(mut rule: Value) -> Result<bool, String> {
         rule["Next"] = json!("A");
-        Rule::parse_top(&rule).unwrap().holds(&json!({"s": "x", "n": 3, "b": true, "z": null}), &json!({}))
+        Rule::parse(&rule).unwrap().holds(&json!({"s": "x", "n": 3, "b": true, "z": null}), &json!({}))
     }
 
     #[test]

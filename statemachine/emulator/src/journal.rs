@@ -10,8 +10,7 @@ use asl::{Execution, Identity, Machine, Order, Signal, Status, Token};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use super::Recorded;
+use sha2::{Digest as _, Sha256};
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
@@ -33,12 +32,12 @@ struct Happened {
 }
 
 /// An open journal.
-pub(super) struct Journal {
+pub(crate) struct Journal {
     file: File,
 }
 
 impl Journal {
-    pub(super) fn create(
+    pub(crate) fn create(
         folder: &Path,
         identity: &Identity,
         input: &Value,
@@ -46,8 +45,8 @@ impl Journal {
         at: DateTime<Utc>,
     ) -> Result<Self> {
         // The name may hold what a file name may not; the time keeps the files in order.
-        let digest = catalog::digest::hex(identity.name.as_bytes());
-        let path = folder.join(format!("{}-{}.jsonl", at.format("%Y%m%dT%H%M%S%3fZ"), &digest[..12]));
+        let digest: String = Sha256::digest(&identity.arn).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let path = folder.join(format!("{}-{digest}.jsonl", at.format("%Y%m%dT%H%M%S%3fZ")));
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
         let mut journal = Self { file: file.with_context(|| format!("cannot create {}", path.display()))? };
         let start = Start { at, identity: identity.clone(), input: input.clone(), definition: definition.clone() };
@@ -55,7 +54,7 @@ impl Journal {
         Ok(journal)
     }
 
-    pub(super) fn append(&mut self, signal: &Signal, at: DateTime<Utc>, random: u32) -> Result<()> {
+    pub(crate) fn append(&mut self, signal: &Signal, at: DateTime<Utc>, random: u32) -> Result<()> {
         self.write(&Happened { at, random, signal: signal.clone() })
     }
 
@@ -67,8 +66,27 @@ impl Journal {
     }
 }
 
+/// An execution as a journal tells it.
+pub(crate) struct Recorded {
+    pub(crate) execution: Execution,
+    pub(crate) journal: Journal,
+    /// Timers to set again.
+    pub(crate) rearm: Vec<Order>,
+    /// Orders whose answer never came.
+    open: HashMap<Token, Order>,
+}
+
+impl Recorded {
+    /// Tokens of the calls that were out.
+    pub(crate) fn waiting(&self) -> Vec<Token> {
+        let calls = self.open.iter().filter(|(_, order)| matches!(order, Order::Call { .. }));
+        let running = self.execution.status == Status::Running;
+        calls.filter(|_| running).map(|(token, _)| *token).collect()
+    }
+}
+
 /// The executions of a folder, the newest `keep` of them; older journals are removed.
-pub(super) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
+pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     paths.sort();
@@ -94,7 +112,7 @@ fn replay(path: &Path) -> Result<Recorded> {
             Signal::TaskSucceeded { token, .. } | Signal::TaskFailed { token, .. } | Signal::Woken { token } => {
                 open.remove(token);
             }
-            Signal::Stop { .. } | Signal::Redrive => {}
+            Signal::Stop(_) | Signal::Redrive => {}
         }
         note(&mut open, execution.handle(&happened.signal, happened.at, happened.random));
     }

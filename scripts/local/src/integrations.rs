@@ -1,29 +1,25 @@
-//! The service integrations of the definition: `lambda:invoke` and `sns:publish`.
+//! What tasks call: the functions and the topic that stand here.
 
 use std::sync::Arc;
 
 use asl::Resource;
 use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use emulator::{CallFailed, Called, Service};
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::calls::{Calls, STATE_MACHINE};
 use crate::credentials::password;
-use crate::lambda::{InvocationError, Lambda};
+use crate::lambda::Lambda;
 
-pub(crate) struct Services {
+pub(crate) struct Integrations {
     pub(crate) lambda: Arc<Lambda>,
     pub(crate) sns: aws_sdk_sns::Client,
     pub(crate) calls: Arc<Calls>,
 }
 
-impl Services {
-    pub(super) fn call(
-        &self,
-        resource: Resource,
-        parameters: Value,
-    ) -> BoxFuture<'static, Result<Value, InvocationError>> {
+impl Service for Integrations {
+    fn call(&self, resource: Resource, parameters: Value) -> Called {
         let record = |action, resource| self.calls.record(STATE_MACHINE, action, resource, json!({}));
         match resource {
             Resource::LambdaInvoke => {
@@ -38,11 +34,12 @@ impl Services {
     }
 }
 
-async fn invoke(lambda: Arc<Lambda>, parameters: Value) -> Result<Value, InvocationError> {
+async fn invoke(lambda: Arc<Lambda>, parameters: Value) -> Result<Value, CallFailed> {
     let function = parameters["FunctionName"].as_str().unwrap_or_default();
     let name = function.rsplit(':').next().unwrap_or_default();
     let request_id = request_id();
-    let payload = lambda.invoke(name, &request_id, parameters.get("Payload").unwrap_or(&Value::Null)).await?;
+    let invoked = lambda.invoke(name, &request_id, parameters.get("Payload").unwrap_or(&Value::Null)).await;
+    let payload = invoked.map_err(|failed| CallFailed { error: failed.error, cause: failed.cause })?;
     Ok(json!({
         "ExecutedVersion": "$LATEST",
         "Payload": payload,
@@ -52,7 +49,7 @@ async fn invoke(lambda: Arc<Lambda>, parameters: Value) -> Result<Value, Invocat
     }))
 }
 
-async fn publish(sns: aws_sdk_sns::Client, parameters: Value) -> Result<Value, InvocationError> {
+async fn publish(sns: aws_sdk_sns::Client, parameters: Value) -> Result<Value, CallFailed> {
     let text = |name: &str| parameters.get(name).and_then(Value::as_str).map(str::to_owned);
     // A message that is no text is published as its JSON.
     let message = text("Message").or_else(|| parameters.get("Message").map(Value::to_string));
@@ -63,13 +60,13 @@ async fn publish(sns: aws_sdk_sns::Client, parameters: Value) -> Result<Value, I
             _ => 0,
         };
         match (error.code(), error.message()) {
-            (Some(code), Some(message)) => InvocationError {
+            (Some(code), Some(message)) => CallFailed {
                 error: format!("SNS.{}Exception", code.trim_end_matches("Exception")),
                 cause: format!(
                     "{message} (Service: AmazonSNS; Status Code: {status}; Error Code: {code}; Request ID: local; Proxy: null)"
                 ),
             },
-            _ => InvocationError {
+            _ => CallFailed {
                 error: "SNS.SdkClientException".to_owned(),
                 cause: DisplayErrorContext(&error).to_string(),
             },

@@ -1,0 +1,168 @@
+//! A service's life: machines, a scripted service behind their tasks, journals.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use asl::{Resource, Status};
+use chrono::{DateTime, SubsecRound as _, Utc};
+use emulator::{CallFailed, Called, Service, Settings, StepFunctions};
+use serde_json::{Value, json};
+
+/// What a function does when it is called.
+#[derive(Clone)]
+pub(crate) enum Does {
+    /// Answers what it was given.
+    Echoes,
+    /// Fails under that name.
+    Fails(&'static str),
+    /// Never answers.
+    Hangs,
+}
+
+/// Functions by name; one that is not scripted echoes.
+#[derive(Default)]
+pub(crate) struct Script {
+    functions: Mutex<BTreeMap<String, Does>>,
+    /// The functions that were called, in order.
+    pub(crate) called: Mutex<Vec<String>>,
+}
+
+impl Script {
+    pub(crate) fn new(function: &str, does: Does) -> Arc<Self> {
+        let script = Arc::new(Self::default());
+        script.set(function, does);
+        script
+    }
+
+    pub(crate) fn set(&self, function: &str, does: Does) {
+        self.functions.lock().expect("no test panicked").insert(function.to_owned(), does);
+    }
+}
+
+impl Service for Script {
+    fn call(&self, resource: Resource, parameters: Value) -> Called {
+        assert_eq!(resource, Resource::LambdaInvoke);
+        let function = parameters["FunctionName"].as_str().expect("a name").to_owned();
+        let does = self.functions.lock().expect("no test panicked").get(&function).cloned().unwrap_or(Does::Echoes);
+        self.called.lock().expect("no test panicked").push(function);
+        Box::pin(async move {
+            match does {
+                Does::Echoes => Ok(parameters["Payload"].clone()),
+                Does::Fails(error) => Err(CallFailed { error: error.to_owned(), cause: "as scripted".to_owned() }),
+                Does::Hangs => pending().await,
+            }
+        })
+    }
+}
+
+/// The service during one life.
+pub(crate) struct World {
+    pub(crate) states: Arc<StepFunctions>,
+}
+
+/// Lets a service live over the folder until `story` ends.
+pub(crate) fn live<S: Future>(
+    folder: &Path,
+    script: &Arc<Script>,
+    machines: &[(&str, Value)],
+    story: impl FnOnce(World) -> S,
+) -> S::Output {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime");
+    let output = runtime.block_on(async {
+        let settings = Settings {
+            region: "eu-west-2".to_owned(),
+            account: "000000000000".to_owned(),
+            folder: folder.to_owned(),
+            service: Arc::clone(script) as Arc<dyn Service>,
+            clock: now,
+        };
+        let machines = machines.iter().map(|(name, definition)| ((*name).to_owned(), definition.clone()));
+        let states = StepFunctions::open(settings, machines).unwrap_or_else(|error| panic!("{error:#}"));
+        story(World { states }).await
+    });
+    runtime.shutdown_background();
+    output
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is scheduled here is slept for in real time")]
+fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(3)
+}
+
+/// One task that calls a function of that name, with retries of an error called `Lambda.ServiceException`.
+pub(crate) fn one_task(function: &str) -> Value {
+    json!({
+        "StartAt": "Work",
+        "States": { "Work": {
+            "Type": "Task",
+            "Resource": Resource::LAMBDA_INVOKE,
+            "Parameters": { "FunctionName": function, "Payload.$": "$" },
+            "Retry": [{ "ErrorEquals": ["Lambda.ServiceException"], "IntervalSeconds": 1, "MaxDelaySeconds": 1, "JitterStrategy": "FULL" }],
+            "End": true,
+        } },
+    })
+}
+
+pub(crate) fn machine_arn(name: &str) -> String {
+    format!("arn:aws:states:eu-west-2:000000000000:stateMachine:{name}")
+}
+
+pub(crate) fn execution_arn(machine: &str, name: &str) -> String {
+    format!("arn:aws:states:eu-west-2:000000000000:execution:{machine}:{name}")
+}
+
+impl World {
+    /// A call that is answered.
+    pub(crate) fn call(&self, operation: &str, input: &Value) -> Value {
+        self.states.call(operation, input).unwrap_or_else(|refusal| panic!("{operation} {input}: {refusal}"))
+    }
+
+    /// The name of the refusal of a call.
+    pub(crate) fn refusal(&self, operation: &str, input: &Value) -> &'static str {
+        match self.states.call(operation, input) {
+            Ok(answer) => panic!("{operation} {input} is answered: {answer}"),
+            Err(refusal) => refusal.code,
+        }
+    }
+
+    /// Starts an execution.
+    pub(crate) fn start(&self, machine: &str, name: &str, input: &Value) {
+        let input = input.to_string();
+        self.call("StartExecution", &json!({ "stateMachineArn": machine_arn(machine), "name": name, "input": input }));
+    }
+
+    /// Waits until it ended.
+    pub(crate) async fn wait(&self, machine: &str, name: &str) -> Status {
+        self.states.find(&execution_arn(machine, name)).expect("it was started").ended().await
+    }
+
+    /// The same, from the start.
+    pub(crate) async fn run(&self, machine: &str, name: &str, input: &Value) -> Status {
+        self.start(machine, name, input);
+        self.wait(machine, name).await
+    }
+
+    pub(crate) fn describe(&self, machine: &str, name: &str) -> Value {
+        self.call("DescribeExecution", &json!({ "executionArn": execution_arn(machine, name) }))
+    }
+
+    /// Waits until the execution runs, or has run, again: the service answers a redrive before.
+    pub(crate) async fn redriven(&self, machine: &str, name: &str, times: u64) -> Status {
+        let entry = self.states.find(&execution_arn(machine, name)).expect("it was started");
+        let mut changes = entry.watch();
+        while entry.read().redrives < times {
+            changes.changed().await.expect("the execution lives");
+        }
+        entry.ended().await
+    }
+
+    /// Names of a machine's executions, as they are listed.
+    pub(crate) fn listed(&self, machine: &str) -> Vec<String> {
+        let answer = self.call("ListExecutions", &json!({ "stateMachineArn": machine_arn(machine) }));
+        let executions = answer["executions"].as_array().expect("a list");
+        executions.iter().map(|execution| execution["name"].as_str().expect("a name").to_owned()).collect()
+    }
+}
