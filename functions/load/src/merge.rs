@@ -1,7 +1,7 @@
 //! A stage into its table, set by set: R3 for what is there already, R6 for what points nowhere.
 
 use catalog::message::Counts;
-use catalog::{Batch, Catalog, Literal, ROW_VERSION, Result, Side, Target, TargetColumn, TargetKind, qualified};
+use catalog::{Batch, Catalog, Horizon, Literal, Result, Side, Target, TargetColumn, TargetKind, qualified};
 use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
@@ -28,7 +28,7 @@ struct Orphans {
 
 impl Merge<'_> {
     /// Merges; `waiting` is how many rows of this target were put aside before.
-    pub(crate) async fn run(&self, warehouse: &mut PgConnection, horizon: u64, waiting: i64) -> Result<Counts> {
+    pub(crate) async fn run(&self, warehouse: &mut PgConnection, horizon: Horizon, waiting: i64) -> Result<Counts> {
         let mut counts = Counts::default();
         let mut staged = self.stage.rows;
         if waiting > 0 {
@@ -156,7 +156,7 @@ impl Merge<'_> {
     ///
     /// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when
     /// it was filled in this very transaction.
-    async fn take_orphans(&self, warehouse: &mut PgConnection, horizon: u64) -> Result<Orphans> {
+    async fn take_orphans(&self, warehouse: &mut PgConnection, horizon: Horizon) -> Result<Orphans> {
         let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (column, reference)) in self.target.references().enumerate() {
             let dimension = &reference.dimension;
@@ -170,13 +170,12 @@ impl Merge<'_> {
             conditions.push(missing);
         }
         let columns = self.columns("o.");
-        let version = format!("\"{ROW_VERSION}\"");
         let statement = format!(
             "WITH missing AS (SELECT s.ctid AS place, concat_ws('; ', {reasons}) AS reason
                                 FROM {stage} AS s {joins} WHERE {conditions}),
              orphan AS (DELETE FROM {stage} AS s USING missing AS m WHERE s.ctid = m.place RETURNING s.*, m.reason),
              judged AS (SELECT o.*, {key} AS source_key,
-                               coalesce(((o.{version} - {horizon} + 4294967296) % 4294967296) < 2147483648, false) AS late
+                               {late} AS late
                           FROM orphan AS o),
              aside AS (INSERT INTO etl.reject AS known (pipeline, target, source_key, reason, source_row, target_row, batch)
                        SELECT {pipeline}, {target}, o.source_key, o.reason, r.row, r.row, {batch}
@@ -193,7 +192,7 @@ impl Merge<'_> {
             joins = joins.join(" "),
             conditions = conditions.join(" OR "),
             key = self.stage.key_text("o"),
-            horizon = horizon & 0xffff_ffff,
+            late = horizon.staged_since("o"),
             pipeline = Literal(&self.ledger.pipeline),
             target = Literal(self.target.name.as_str()),
             batch = Literal(self.batch.name.as_str()),

@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
         definition: catalogue::local_definition(&deployment),
         deployment,
         catalog_file: shipped.into(),
-        programs: build_when_run_by_cargo().await?,
+        programs: Some(build_when_run_by_cargo().await?),
         source: None,
         warehouse: None,
         record_calls: None,

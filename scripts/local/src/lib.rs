@@ -56,8 +56,8 @@ pub struct Config {
     pub catalog_file: PathBuf,
     /// The state machine. Its functions and its topic have the names that the deployment gives them.
     pub definition: Value,
-    /// Where the functions' programs lie.
-    pub programs: PathBuf,
+    /// Where the functions' programs lie; `None` where nobody invokes a function.
+    pub programs: Option<PathBuf>,
     /// A source of one's own, as a Postgres URL; else the private one.
     pub source: Option<String>,
     /// A warehouse of one's own, as a Postgres URL; else the private one.
@@ -82,13 +82,21 @@ pub struct Stack {
     pub engine: Arc<Engine>,
     /// Its alerts.
     pub inbox: Arc<Inbox>,
+    environments: BTreeMap<String, Environment>,
     aws: SdkConfig,
     gateway: JoinHandle<()>,
 }
 
+/// The variable that holds the secret of a process' credentials.
+const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+
+/// What a process is told: variables by name.
+pub type Environment = BTreeMap<String, String>;
+
 /// What stands on folder and databases.
 struct Standing {
     endpoint: String,
+    environments: BTreeMap<String, Environment>,
     lambda: Arc<Lambda>,
     engine: Arc<Engine>,
     inbox: Arc<Inbox>,
@@ -110,8 +118,8 @@ impl Stack {
         };
         // Boxed: what a caller awaits is as large as everything in it.
         match Box::pin(Self::stand(config, &home, postgres.as_ref())).await {
-            Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway }) => {
-                Ok(Self { home, deployment, endpoint, postgres, lambda, engine, inbox, aws, gateway })
+            Ok(Standing { endpoint, environments, lambda, engine, inbox, aws, gateway }) => {
+                Ok(Self { home, deployment, endpoint, postgres, environments, lambda, engine, inbox, aws, gateway })
             }
             Err(error) => {
                 // In order, and waited for: the next start finds the folder free.
@@ -136,12 +144,17 @@ impl Stack {
         credentials.write_config(home, &endpoint)?;
         let inbox = Arc::new(Inbox::new(topic_arn(deployment), home.join("inbox")));
         let catalog_file = config.catalog_file.canonicalize().context("cannot open the catalogue")?;
-        let environment = |function: Function<'_>, name: &str| {
-            function_environment(deployment, &credentials, &endpoint, &catalog_file, function, name)
+        let environments: BTreeMap<String, Environment> = deployment
+            .catalog
+            .all_functions()
+            .map(|function| function_environment(deployment, &credentials, &endpoint, &catalog_file, function))
+            .collect();
+        let functions = match &config.programs {
+            Some(programs) => lambda::deploy(deployment, programs, &home.join("logs"), &environments)?,
+            None => Vec::new(),
         };
-        let functions = lambda::deploy(deployment, &config.programs, &home.join("logs"), environment)?;
         let lambda = Lambda::new(functions);
-        let aws = sdk_config(&endpoint, credentials.secret(OPERATOR).unwrap_or_default()).await;
+        let aws = sdk_config(&endpoint, OPERATOR, credentials.secret(OPERATOR).unwrap_or_default()).await;
         let services = engine::Services {
             lambda: Arc::clone(&lambda),
             sns: aws_sdk_sns::Client::new(&aws),
@@ -166,13 +179,27 @@ impl Stack {
             state_machine: engine.machine_arn.clone(),
             postgres_port: postgres.map(Postgres::port),
         })?;
-        Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway })
+        Ok(Standing { endpoint, environments, lambda, engine, inbox, aws, gateway })
     }
 
     /// The SDK configuration of the operator.
     #[must_use]
     pub fn aws(&self) -> &SdkConfig {
         &self.aws
+    }
+
+    /// What a function is told when it starts here, its credentials among it.
+    #[must_use]
+    pub fn environment_of(&self, function: Function<'_>) -> &Environment {
+        // Every function of the deployment has one.
+        static NONE: Environment = Environment::new();
+        self.environments.get(&self.deployment.function(function)).unwrap_or(&NONE)
+    }
+
+    /// The SDK configuration of a function, with its own credentials.
+    pub async fn aws_of(&self, function: Function<'_>) -> SdkConfig {
+        let secret = self.environment_of(function).get(SECRET_KEY).map(String::as_str).unwrap_or_default();
+        sdk_config(&self.endpoint, &self.deployment.function(function), secret).await
     }
 
     /// Ends everything in order: executions stay where they are and go on with the next start.
@@ -196,30 +223,30 @@ pub fn topic_arn(deployment: &Deployment) -> String {
     format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}", deployment.topic())
 }
 
-/// An SDK configuration for the services at `endpoint`.
-pub async fn sdk_config(endpoint: &str, secret: &str) -> SdkConfig {
+/// An SDK configuration for the services at `endpoint`, with the credentials of the operator or of a function.
+pub async fn sdk_config(endpoint: &str, identity: &str, secret: &str) -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(Region::new(REGION))
-        .credentials_provider(aws_sdk_sfn::config::Credentials::new(OPERATOR, secret, None, None, "datadetox"));
+        .credentials_provider(aws_sdk_sfn::config::Credentials::new(identity, secret, None, None, "datadetox"));
     // Loopback needs no TLS.
     let client = aws_smithy_http_client::Builder::new().build_http();
     loader.http_client(client).load().await
 }
 
-/// What a function is told: the same names as in AWS, plus where the services are.
+/// A function's name and what it is told: the same names as in AWS, plus where the services are.
 fn function_environment(
     deployment: &Deployment,
     credentials: &Credentials,
     endpoint: &str,
     catalog_file: &Path,
     function: Function<'_>,
-    name: &str,
-) -> BTreeMap<String, String> {
+) -> (String, Environment) {
+    let name = deployment.function(function);
     let mut environment = BTreeMap::from(
         [
-            ("AWS_ACCESS_KEY_ID", name),
-            ("AWS_SECRET_ACCESS_KEY", credentials.secret(name).unwrap_or_default()),
+            ("AWS_ACCESS_KEY_ID", name.as_str()),
+            (SECRET_KEY, credentials.secret(&name).unwrap_or_default()),
             ("AWS_REGION", REGION),
             ("AWS_DEFAULT_REGION", REGION),
             ("AWS_ENDPOINT_URL", endpoint),
@@ -238,5 +265,5 @@ fn function_environment(
     if let Some(profile) = crate::environment::variable("LLVM_PROFILE_FILE") {
         environment.insert("LLVM_PROFILE_FILE".to_owned(), profile);
     }
-    environment
+    (name, environment)
 }

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use catalog::Side;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::process::{Child, Command};
@@ -122,15 +123,26 @@ impl Postgres {
         self.passwords.options(self.port, SUPERUSER, database)
     }
 
-    /// The secret that a function reads: credentials in the form of RDS.
+    /// The secret that a function reads: a role's credentials for its own database, in the form of RDS.
     pub(crate) fn secret(&self, role: &str) -> String {
-        let options = self.options(role);
+        self.secret_for(role, if role == LOADER { WAREHOUSE } else { &self.source })
+    }
+
+    /// The same for another database.
+    #[must_use]
+    pub fn secret_for(&self, role: &str, database: &str) -> String {
         let password = if role == READER { &self.passwords.reader } else { &self.passwords.loader };
         serde_json::json!({
             "engine": "postgres", "host": "127.0.0.1", "port": self.port, "sslmode": "disable",
-            "username": role, "password": password, "dbname": options.get_database(),
+            "username": role, "password": password, "dbname": database,
         })
         .to_string()
+    }
+
+    /// A role's connection options for another database than its own.
+    #[must_use]
+    pub fn options_for(&self, role: &str, database: &str) -> PgConnectOptions {
+        self.passwords.options(self.port, role, database)
     }
 
     /// The port it listens on.
@@ -175,24 +187,38 @@ impl Postgres {
                 run(&mut server, statement).await?;
             }
         }
-        for (database, owner) in [(self.source.as_str(), APPLICATION), (WAREHOUSE, LOADER)] {
-            if exists(&mut server, "SELECT FROM pg_database WHERE datname = $1", database).await? {
-                continue;
+        for (database, side) in [(self.source.as_str(), Side::Source), (WAREHOUSE, Side::Warehouse)] {
+            if !exists(&mut server, "SELECT FROM pg_database WHERE datname = $1", database).await? {
+                self.create_database(database, side).await?;
             }
-            let name = catalog::Ident::new(database)?;
-            run(&mut server, format!("CREATE DATABASE {} OWNER {owner}", name.sql())).await?;
-            let mut inside = PgConnection::connect_with(&self.superuser_options(database)).await?;
-            run(&mut inside, format!("ALTER SCHEMA public OWNER TO {owner}")).await?;
-            if owner == APPLICATION {
-                let grants = format!(
-                    "GRANT USAGE ON SCHEMA public TO {READER};
-                     ALTER DEFAULT PRIVILEGES FOR ROLE {APPLICATION} IN SCHEMA public GRANT SELECT ON TABLES TO {READER}"
-                );
-                run(&mut inside, grants).await?;
-            }
-            inside.close().await?;
         }
         server.close().await.context("cannot close a connection")
+    }
+
+    /// Makes a database as one of the two: the source is the application's and the reader may read it, the warehouse is the
+    /// loader's.
+    ///
+    /// # Errors
+    /// When there is one of that name.
+    pub async fn create_database(&self, database: &str, side: Side) -> Result<()> {
+        let owner = match side {
+            Side::Source => APPLICATION,
+            Side::Warehouse => LOADER,
+        };
+        let name = catalog::Ident::new(database)?;
+        let mut server = PgConnection::connect_with(&self.superuser_options("postgres")).await?;
+        run(&mut server, format!("CREATE DATABASE {} OWNER {owner}", name.sql())).await?;
+        server.close().await?;
+        let mut inside = PgConnection::connect_with(&self.superuser_options(database)).await?;
+        run(&mut inside, format!("ALTER SCHEMA public OWNER TO {owner}")).await?;
+        if side == Side::Source {
+            let grants = format!(
+                "GRANT USAGE ON SCHEMA public TO {READER};
+                 ALTER DEFAULT PRIVILEGES FOR ROLE {APPLICATION} IN SCHEMA public GRANT SELECT ON TABLES TO {READER}"
+            );
+            run(&mut inside, grants).await?;
+        }
+        inside.close().await.context("cannot close a connection")
     }
 
     fn write_service_file(&self, home: &Home) -> Result<()> {

@@ -67,7 +67,7 @@ async fn start(common: &Common, options: &LocalOptions) -> Result<Stack> {
         definition: catalogue::local_definition(&deployment),
         deployment,
         catalog_file: common.catalog.clone(),
-        programs,
+        programs: Some(programs),
         source: url(&options.source)?,
         warehouse: url(&options.warehouse)?,
         record_calls: options.record_calls.clone(),

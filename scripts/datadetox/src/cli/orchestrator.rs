@@ -8,7 +8,7 @@ use aws_sdk_sfn::types::{ExecutionListItem, HistoryEvent};
 use catalog::{Deployment, EnvironmentName};
 use clap::Args;
 use comfy_table::{Table, presets};
-use local::{Running, run_name, sdk_config};
+use local::{OPERATOR, Running, run_name, sdk_config};
 use serde_json::json;
 
 use super::view::{View, duration, instant};
@@ -63,7 +63,7 @@ impl Orchestrator {
                 let home = common.home.display();
                 format!("no stack runs in {home}; start one with `datadetox`, or name AWS with --aws")
             })?;
-            let config = sdk_config(&running.endpoint, &running.operator_secret).await;
+            let config = sdk_config(&running.endpoint, OPERATOR, &running.operator_secret).await;
             return Ok(Self { client: Client::new(&config), machine: running.state_machine, remote: false });
         }
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(host::http_client());

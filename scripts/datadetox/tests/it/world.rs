@@ -63,7 +63,7 @@ impl World {
             definition: catalogue::local_definition(&deployment),
             deployment,
             catalog_file,
-            programs: programs().await,
+            programs: Some(programs().await),
             source: own_source,
             warehouse: None,
             record_calls: None,
