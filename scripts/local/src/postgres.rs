@@ -31,8 +31,8 @@ pub const WAREHOUSE: &str = "warehouse";
 
 /// Where packages put `initdb` and `postgres` when not on the search path, a pattern a line; scripts/setup reads it too.
 const USUAL_PLACES: &str = include_str!("../postgres-places.txt");
-/// The folder of the binaries to use instead of those that this machine has.
-const BINARIES: &str = "DATADETOX_POSTGRES";
+/// The variable that names the folder of the binaries to use instead of those that this machine has.
+pub const BINARIES: &str = "DATADETOX_POSTGRES";
 
 /// A running cluster.
 pub struct Postgres {
