@@ -24,6 +24,10 @@ use crate::watching;
 
 /// The version of the format that the CLI reads.
 const FORMAT: &str = "0.21.0";
+/// The folder of the stacks' folders.
+const STACKS: &str = "stacks";
+/// The file of a stack in its folder.
+const STACK_FILE: &str = "cdk.tf.json";
 
 /// The files by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,16 +45,16 @@ pub fn assembly(catalog: &Arc<Catalog>, environments: &BTreeMap<EnvironmentName,
     let mut stacks = serde_json::Map::new();
     for (name, environment) in environments {
         let stack_name = environment.deploy(Arc::clone(catalog), name).prefix();
-        let folder = format!("stacks/{stack_name}");
+        let folder = format!("{STACKS}/{stack_name}");
         stacks.insert(
             stack_name.clone(),
             json!({
                 "name": stack_name, "constructPath": stack_name, "workingDirectory": folder,
-                "synthesizedStackPath": format!("{folder}/cdk.tf.json"), "annotations": [], "dependencies": [],
+                "synthesizedStackPath": format!("{folder}/{STACK_FILE}"), "annotations": [], "dependencies": [],
             }),
         );
         let stack = stack(catalog, name, environment)?;
-        assembly.add(&format!("{folder}/cdk.tf.json"), &stack)?;
+        assembly.add(&format!("{folder}/{STACK_FILE}"), &stack)?;
     }
     assembly.add("manifest.json", &json!({ "version": FORMAT, "stacks": stacks }))?;
     Ok(assembly)
@@ -62,11 +66,13 @@ impl Assembly {
         Ok(())
     }
 
-    /// Writes the files that are missing or differ.
+    /// Writes the files that are missing or differ, and removes the stacks that no longer are: a pipeline or environment
+    /// that has another name now must not be deployed by its old one.
     ///
     /// # Errors
-    /// When one cannot be written.
+    /// When one cannot be written or removed.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        self.remove_others(&folder.join(STACKS))?;
         for (path, text) in &self.files {
             let path = folder.join(path);
             if fs::read_to_string(&path).is_ok_and(|old| &old == text) {
@@ -76,6 +82,20 @@ impl Assembly {
                 fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
             }
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folders of stacks that are not of this assembly, with what Terraform keeps there: it can be had again.
+    fn remove_others(&self, stacks: &Path) -> Result<()> {
+        for entry in fs::read_dir(stacks).into_iter().flatten() {
+            let entry = entry.with_context(|| format!("cannot list {}", stacks.display()))?;
+            let stack = Path::new(STACKS).join(entry.file_name()).join(STACK_FILE);
+            let folder = entry.path();
+            // A folder without a stack is somebody else's.
+            if !self.files.contains_key(&stack) && folder.join(STACK_FILE).is_file() {
+                fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+            }
         }
         Ok(())
     }

@@ -1,16 +1,18 @@
 // Asks an independent IAM simulator whether the stack's policies allow what a recorded run did, and nothing that no run
-// may do: node iam.mjs cdk.tf.json calls.jsonl
+// may do: node iam.mjs cdk.tf.json calls.jsonl laptop.json deployed.json
+//
+// The last two are what `cargo xtask names` says: the names where the run was recorded, and where the stack is deployed.
 import { readFileSync } from "node:fs";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 
-const [stackFile, callsFile] = process.argv.slice(2);
-const stack = JSON.parse(readFileSync(stackFile, "utf8"));
+const [stackFile, callsFile, laptopFile, deployedFile] = process.argv.slice(2);
+const json = (file) => JSON.parse(readFileSync(file, "utf8"));
+const [stack, laptop, deployed] = [stackFile, laptopFile, deployedFile].map(json);
 const calls = readFileSync(callsFile, "utf8").trim().split("\n").map((line) => JSON.parse(line));
 const resources = stack.resource;
 const [account, partition] = ["123456789012", "aws"];
 const region = stack.provider.aws[0].region;
-const machine = Object.keys(resources.aws_sfn_state_machine)[0];
-const prefix = machine.replace(/-etl$/, "");
+const machine = deployed.state_machine;
 
 // What Terraform would put where a reference stands.
 const arns = {
@@ -18,7 +20,8 @@ const arns = {
   aws_lambda_function: (name) => `arn:aws:lambda:${region}:${account}:function:${name}`,
   aws_cloudwatch_log_group: (name) =>
     `arn:aws:logs:${region}:${account}:log-group:${resources.aws_cloudwatch_log_group[name].name}`,
-  aws_secretsmanager_secret: (name) => `arn:aws:secretsmanager:${region}:${account}:secret:${prefix}/${name}-AbCdEf`,
+  aws_secretsmanager_secret: (name) =>
+    `arn:aws:secretsmanager:${region}:${account}:secret:${resources.aws_secretsmanager_secret[name].name}-AbCdEf`,
   // The secret that RDS manages for its server.
   aws_db_instance: (name) => `arn:aws:secretsmanager:${region}:${account}:secret:rds!db-${name}-AbCdEf`,
   aws_iam_role: (name) => `arn:aws:iam::${account}:role/${resources.aws_iam_role[name].name}`,
@@ -38,16 +41,19 @@ function resolve(text) {
   });
 }
 
-// A role's own policy, and those attached to it: their names begin with the role's.
+// A role's own policy, and those attached to it.
 const policiesOf = (role) => {
-  const attached = Object.entries(resources.aws_iam_policy ?? {}).filter(([name]) => name.startsWith(`${role}-calls-`));
-  const own = [[role, resources.aws_iam_role_policy[role]]];
+  const own = Object.entries(resources.aws_iam_role_policy)
+    .filter(([, body]) => body.role === `\${aws_iam_role.${role}.id}`);
+  const attached = Object.values(resources.aws_iam_role_policy_attachment ?? {})
+    .filter((body) => body.role === `\${aws_iam_role.${role}.name}`)
+    .map((body) => body.policy_arn.split(".")[1])
+    .map((name) => [name, resources.aws_iam_policy[name]]);
   return [...own, ...attached].map(([name, body]) => ({ name, policy: JSON.parse(resolve(body.policy)) }));
 };
 const bucketPolicy = (name) => JSON.parse(resolve(resources.aws_s3_bucket_policy[name].policy));
-// The functions of a laptop have no environment in their names.
-const pipeline = calls.find((call) => call.resource.function).resource.function.replace(/-plan$/, "");
-const deployed = (name) => name.replace(new RegExp(`^${pipeline}-`), `${prefix}-`);
+// The functions come in the same order everywhere.
+const deployedAs = new Map(laptop.functions.map((each, number) => [each.name, deployed.functions[number].name]));
 
 function arnOf(resource) {
   if (resource.bucket) return arns.aws_s3_bucket(resource.bucket) + (resource.key ? `/${resource.key}` : "");
@@ -55,13 +61,13 @@ function arnOf(resource) {
     const kept = resource.secret in resources.aws_secretsmanager_secret ? "aws_secretsmanager_secret" : "aws_db_instance";
     return arns[kept](resource.secret);
   }
-  if (resource.function) return arns.aws_lambda_function(deployed(resource.function));
+  if (resource.function) return arns.aws_lambda_function(deployedAs.get(resource.function));
   if (resource.topic) return arns.aws_sns_topic("alerts");
   return arns.aws_sfn_state_machine(machine);
 }
 
 async function isAllowed({ caller, action, resource, context }) {
-  const name = caller === "state machine" ? machine : deployed(caller);
+  const name = caller === "state machine" ? machine : deployedAs.get(caller);
   const role = arns.aws_iam_role(name);
   const simulation = {
     request: {
@@ -87,30 +93,35 @@ for (const call of calls) {
 
 // What nobody may do: each of these is derived from calls that are allowed, changed in one thing.
 const created = { "s3:if-none-match": "*" };
-const extracts = [...new Set(calls.map((call) => call.caller))].filter((caller) => caller.includes("-extract-"));
-const [one, other] = extracts;
-const tableOf = (caller) => caller.slice(caller.indexOf("-extract-") + "-extract-".length);
+const called = new Set(calls.map((call) => call.caller));
+const functions = (program) => laptop.functions.filter((each) => each.program === program && called.has(each.name));
+const [{ name: one, subject: oneTable }, { name: other, subject: otherTable }] = functions("extract");
+const [{ name: plan }] = functions("plan");
+const [{ name: load }] = functions("load");
+// It calls nothing by itself.
+const { name: halt } = laptop.functions.find((each) => each.program === "halt");
+const transform = functions("transform").at(-1).name;
 const object = (bucket, owner) => ({ bucket, key: `${owner}/batch/part-1-a.csv` });
-const transform = calls.map((call) => call.caller).find((caller) => caller.includes("-transform-fact"));
+const commit = { bucket: "processed", key: `${laptop.commits}x.json` };
 const forbidden = [
-  [one, "s3:PutObject", object("ingestion", tableOf(other)), created],
-  [one, "s3:PutObject", object("ingestion", tableOf(one)), {}], // overwrites
-  [one, "s3:PutObject", object("processed", "dim_date"), created],
-  [one, "s3:GetObject", object("ingestion", tableOf(other)), {}],
-  [one, "s3:DeleteObject", object("ingestion", tableOf(one)), {}],
+  [one, "s3:PutObject", object("ingestion", otherTable), created],
+  [one, "s3:PutObject", object("ingestion", oneTable), {}], // overwrites
+  [one, "s3:PutObject", object("processed", otherTable), created],
+  [one, "s3:GetObject", object("ingestion", otherTable), {}],
+  [one, "s3:DeleteObject", object("ingestion", oneTable), {}],
   [one, "secretsmanager:GetSecretValue", { secret: "warehouse" }, {}],
   [one, "secretsmanager:PutSecretValue", { secret: "source" }, {}],
   [one, "lambda:InvokeFunction", { function: other }, {}],
   [one, "states:ListExecutions", {}, {}],
   [transform, "secretsmanager:GetSecretValue", { secret: "source" }, {}],
-  [transform, "s3:PutObject", object("ingestion", tableOf(one)), created],
-  [`${pipeline}-load`, "secretsmanager:GetSecretValue", { secret: "source" }, {}],
-  [`${pipeline}-load`, "s3:GetObject", object("ingestion", tableOf(one)), {}],
-  [`${pipeline}-load`, "s3:DeleteObject", { bucket: "processed", key: "_commits/x.json" }, {}],
-  [`${pipeline}-plan`, "s3:PutObject", { bucket: "processed", key: "_commits/x.json" }, created],
-  [`${pipeline}-plan`, "states:StartExecution", {}, {}],
-  [`${pipeline}-halt`, "s3:GetObject", { bucket: "processed", key: "_commits/x.json" }, {}],
-  ["state machine", "s3:GetObject", object("ingestion", tableOf(one)), {}],
+  [transform, "s3:PutObject", object("ingestion", oneTable), created],
+  [load, "secretsmanager:GetSecretValue", { secret: "source" }, {}],
+  [load, "s3:GetObject", object("ingestion", oneTable), {}],
+  [load, "s3:DeleteObject", commit, {}],
+  [plan, "s3:PutObject", commit, created],
+  [plan, "states:StartExecution", {}, {}],
+  [halt, "s3:GetObject", commit, {}],
+  ["state machine", "s3:GetObject", object("ingestion", oneTable), {}],
   ["state machine", "secretsmanager:GetSecretValue", { secret: "source" }, {}],
 ].map(([caller, action, resource, context]) => ({ caller, action, resource, context }));
 for (const call of forbidden) {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use catalog::{Deployment, Function};
 use serde_json::Value;
 
-use crate::world::{EVERYTHING, ROOT, catalog, read, resources, shipped, stack_of};
+use crate::world::{EVERYTHING, ROOT, catalog, environments, read, resources, shipped, stack_of};
 
 /// Every text in a value.
 fn texts(value: &Value, found: &mut Vec<String>) {
@@ -40,6 +40,25 @@ fn the_committed_assembly_is_the_generated_one() {
             std::fs::read_to_string(format!("{ROOT}/cdktf/cdktf.out/{}", path.display())).unwrap_or_default();
         assert!(&committed == text, "cdktf.out/{} is stale; run: cargo run -p cdktf", path.display());
     }
+}
+
+#[test]
+fn the_stack_of_an_older_name_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listed = || -> BTreeSet<String> {
+        let entries = std::fs::read_dir(folder.path().join("stacks")).expect("it is there");
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect()
+    };
+    let renamed = read("pipeline.toml").replacen("name = \"totesys\"", "name = \"elder\"", 1);
+    let environments = environments(&read("cdktf/environments.toml"));
+    let elder = cdktf::assembly(&catalog(&renamed), &environments).expect("it is synthesized");
+    elder.write(folder.path()).expect("it is written");
+    // What Terraform leaves in the folder goes with it; what is nobody's stack stays.
+    std::fs::create_dir_all(folder.path().join("stacks/elder-dev/.terraform")).expect("made");
+    std::fs::create_dir(folder.path().join("stacks/notes")).expect("made");
+    assert_eq!(listed(), BTreeSet::from(["elder-dev", "elder-prod", "notes"].map(str::to_owned)));
+    shipped().write(folder.path()).expect("it is written");
+    assert_eq!(listed(), BTreeSet::from(["notes", "totesys-dev", "totesys-prod"].map(str::to_owned)));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub use credentials::{ACCOUNT, OPERATOR, REGION};
 pub use home::{Home, Running};
 pub use inbox::{Inbox, Message};
 pub use lambda::{InvocationError, Invoked, Lambda};
-pub use postgres::{APPLICATION, LOADER, Postgres, READER, WAREHOUSE, application_of};
+pub use postgres::{APPLICATION, BINARIES, LOADER, Postgres, READER, WAREHOUSE, application_of};
 pub use programs::build_when_run_by_cargo;
 pub use schedule::{Schedule, run_name};
 

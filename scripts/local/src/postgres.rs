@@ -13,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::process::{Child, Command};
 
+use crate::environment;
 use crate::home::{Home, Running};
 use crate::password;
 use crate::process::{self, Ending, find_on_path};
@@ -28,17 +29,10 @@ pub const LOADER: &str = "loader";
 /// The warehouse database; the source is named after the pipeline.
 pub const WAREHOUSE: &str = "warehouse";
 
-/// Where packages put `initdb` and `postgres` when not on the search path; `*` stands for a version.
-const USUAL_PLACES: [&str; 8] = [
-    "/usr/lib/postgresql/*/bin",          // Debian, Ubuntu
-    "/usr/pgsql-*/bin",                   // Fedora, RHEL with the PGDG packages
-    "/usr/lib64/pgsql/bin",               // SUSE
-    "/opt/homebrew/opt/postgresql@*/bin", // Homebrew on Apple silicon
-    "/usr/local/opt/postgresql@*/bin",    // Homebrew on Intel
-    "/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
-    "/opt/homebrew/bin",
-    "/usr/local/pgsql/bin", // built from source
-];
+/// Where packages put `initdb` and `postgres` when not on the search path, a pattern a line; scripts/setup reads it too.
+const USUAL_PLACES: &str = include_str!("../postgres-places.txt");
+/// The variable that names the folder of the binaries to use instead of those that this machine has.
+pub const BINARIES: &str = "DATADETOX_POSTGRES";
 
 /// A running cluster.
 pub struct Postgres {
@@ -271,18 +265,27 @@ fn read_passwords(path: &Path) -> Result<Option<Passwords>> {
     }
 }
 
-/// The folder that holds `initdb` and `postgres`.
+/// The folder that holds `initdb` and `postgres`: the one that `DATADETOX_POSTGRES` names, and then no other; else that
+/// on the search path, the one that scripts/setup unpacked, or the newest in the usual places.
 fn locate(home: &Home) -> Result<PathBuf> {
+    let complete = |place: &PathBuf| place.join("initdb").is_file() && place.join("postgres").is_file();
+    if let Some(named) = environment::variable(BINARIES) {
+        let place = fs::canonicalize(&named).ok().filter(complete);
+        return place.with_context(|| format!("{BINARIES} names {named}, which does not hold initdb and postgres"));
+    }
     let on_path = find_on_path("initdb").and_then(|initdb| fs::canonicalize(initdb).ok());
     let on_path = on_path.and_then(|initdb| initdb.parent().map(Path::to_path_buf));
     let own = home.join("postgres-binaries/bin");
-    let places = on_path.into_iter().chain([own]).chain(USUAL_PLACES.iter().flat_map(|pattern| expand(pattern)));
-    let complete = |place: &PathBuf| place.join("initdb").is_file() && place.join("postgres").is_file();
+    let places = on_path.into_iter().chain([own]).chain(usual_places().flat_map(expand));
     places.into_iter().find(complete).context(
         "no PostgreSQL server is installed: `initdb` and `postgres` are neither on the search path nor in the usual places\n\
          install it with   apt-get install postgresql   |   dnf install postgresql-server   |   brew install postgresql\n\
          or let scripts/setup do it",
     )
+}
+
+fn usual_places() -> impl Iterator<Item = &'static str> {
+    USUAL_PLACES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// The folders a pattern with at most one `*` stands for, the highest version first.
@@ -446,6 +449,15 @@ mod tests {
         let accounts = "root:x:0:0:root:/root:/bin/bash\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
         assert_eq!(Account::of(accounts, "postgres"), Some(Account { uid: 101, gid: 104 }));
         assert_eq!(Account::of(accounts, "post"), None);
+    }
+
+    #[test]
+    fn every_usual_place_is_a_folder_of_programs() {
+        assert!(usual_places().count() > 5);
+        for place in usual_places() {
+            let stars = place.matches('*').count();
+            assert!(place.starts_with('/') && place.ends_with("/bin") && stars < 2, "{place}");
+        }
     }
 
     #[test]

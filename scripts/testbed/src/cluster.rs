@@ -86,10 +86,14 @@ impl Cluster {
     }
 }
 
-/// Beside the programs of the build: `target/debug/testbed/<package>-<number>`.
+/// Beside the programs of the build: `target/debug/testbed/<package>-<number>`; with the server's binaries in its name
+/// where they were chosen, as no server reads the files of another version.
 fn folder(number: u32) -> PathBuf {
     let program = std::env::current_exe().expect("the test's own program");
     let build = program.parent().and_then(|deps| deps.parent()).expect("it lies in the build's folder");
     let package = local::environment::variable("CARGO_PKG_NAME").unwrap_or_else(|| "tests".to_owned());
-    build.join("testbed").join(format!("{package}-{number}"))
+    let server = local::environment::variable(local::BINARIES)
+        .map(|binaries| format!("{}-", &catalog::digest::hex(binaries.as_bytes())[..8]))
+        .unwrap_or_default();
+    build.join("testbed").join(format!("{package}-{server}{number}"))
 }
