@@ -119,7 +119,8 @@ mod tests {
         expect![[r#"
             WITH merged AS (INSERT INTO "s"."t" AS known ("s") SELECT "s" FROM pg_temp.stage_1
                                      ON CONFLICT ("s") DO NOTHING RETURNING known.xmax = 0 AS added)
-                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]].assert_eq(&upsert("\"s\".\"t\"", &Stage::of(&catalog.warehouse.targets[1], 1)));
+                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]]
+        .assert_eq(&upsert("\"s\".\"t\"", &Stage::of(&catalog.warehouse.targets[1], 1)));
     }
 
     #[test]

@@ -99,24 +99,6 @@ async fn functions_killed_all_the_time_end_in_success_or_in_a_notice_and_the_nex
 }
 
 #[tokio::test]
-async fn a_load_killed_in_its_transaction_leaves_nothing_and_is_tried_again() {
-    let mut world = World::new().await;
-    world.load().await;
-    world.application("UPDATE staff SET first_name = 'Killed'").await;
-    let mut holder =
-        world.stack.postgres.as_ref().expect("Postgres").options("loader").connect().await.expect("it answers");
-    execute(&mut holder, "BEGIN; LOCK TABLE etl.batch IN ACCESS EXCLUSIVE MODE").await;
-    let name = world.start(json!({})).await;
-    world.kill_one("load").await;
-    execute(&mut holder, "ROLLBACK").await;
-    let run = world.wait(&name).await;
-    assert_eq!((run.status, run.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 20])]));
-    assert_eq!(world.events(&name, "TaskFailed"), 1);
-    world.assert_same_as_source().await;
-    world.stop().await;
-}
-
-#[tokio::test]
 async fn executions_survive_the_stack_and_can_be_redriven_after_it() {
     let mut world = World::new().await;
     world.application("REVOKE SELECT ON payment FROM reader").await;
