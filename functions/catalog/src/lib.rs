@@ -34,6 +34,7 @@ mod sql;
 
 pub use contract::batch::{Batch, BatchName, BatchNameError};
 pub use contract::fault::{Error, Fault, Result};
+pub use contract::horizon::Horizon;
 pub use contract::side::Side;
 pub use contract::{fault, key, ledger, manifest, message, state};
 pub use deployment::{Access, Deployment, EnvironmentName, Function};
@@ -42,7 +43,7 @@ pub use model::{
     Pipeline, Reference, Sizing, Source, SourceColumn, Table, Target, TargetColumn, TargetKind, ValueType, Warehouse,
 };
 pub use problem::{Problem, Problems};
-pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified, written_since};
+pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified};
 
 /// The column that carries a row's transaction id (`xmin`) beside the mapped ones, in CSV, Parquet and staging tables.
 pub const ROW_VERSION: &str = "_xmin";

@@ -1,4 +1,4 @@
-//! Names, text and conditions as they appear in SQL. Nothing else in the workspace quotes a name or a text.
+//! Names and texts as they appear in SQL. Nothing else in the workspace quotes a name or a text.
 
 use std::fmt;
 
@@ -126,14 +126,6 @@ impl fmt::Display for Literal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}'", self.0.replace('\'', "''"))
     }
-}
-
-/// The predicate on a row's `xmin`: at or after a horizon, right across the wrap-around of 32-bit transaction ids as
-/// long as the horizon is less than 2^31 transactions old.
-#[must_use]
-pub fn written_since(horizon: u64) -> String {
-    // age() counts back from the newest transaction; a scalar subquery is evaluated once, not once a row.
-    format!("age(xmin) <= (SELECT age('{}'::xid))", horizon & 0xffff_ffff)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The statements that read a table. COPY takes no parameters, so names and keys are quoted here, by their types.
 
 use catalog::message::{Read, TablePlan};
-use catalog::{Ident, Literal, ROW_VERSION, Table, qualified, written_since};
+use catalog::{Ident, Literal, ROW_VERSION, Table, qualified};
 
 /// What is read.
 pub(crate) struct Select<'s> {
@@ -65,7 +65,7 @@ impl Select<'_> {
             format!("({key}) {operator} ({values})")
         };
         let since = match self.plan.read {
-            Read::Since { horizon } => Some(written_since(horizon)),
+            Read::Since { horizon } => Some(horizon.written_since()),
             Read::Whole | Read::Nothing => None,
         };
         let start = range.start.as_ref().map(|start| bound(">=", start));
@@ -77,41 +77,109 @@ impl Select<'_> {
 
 #[cfg(test)]
 mod tests {
-    use catalog::Catalog;
+    use catalog::{Catalog, Horizon};
+    use expect_test::{Expect, expect};
 
     use super::*;
 
-    fn select(read: Read, check: impl Fn(&Select<'_>)) {
+    /// What is built for a table with hostile names, a key of two columns, and such a plan.
+    fn check(read: Read, versioned: bool, build: impl Fn(&Select<'_>) -> String, expected: Expect) {
         let text = "[pipeline]\nname = 'p'\n[source.tables.\"Order's\"]\nkey = ['a', 'B\"']\ncapture = 'changes'\n\
                     [source.tables.\"Order's\".columns]\na = 'integer'\n'B\"' = 'text'\n\
                     [dimensions.d]\nfrom = \"Order's\"\ncolumns = { a = 'a', b = 'B\"' }\n";
         let catalog = Catalog::parse("p", text).unwrap_or_else(|problems| panic!("{problems}"));
-        let plan = TablePlan { read, reason: String::new(), expected_rows: None, versioned: true };
-        check(&Select { schema: &catalog.source.schema, table: &catalog.source.tables[0], plan: &plan });
+        let plan = TablePlan { read, reason: String::new(), expected_rows: None, versioned };
+        let (schema, table) = (&catalog.source.schema, &catalog.source.tables[0]);
+        expected.assert_eq(&build(&Select { schema, table, plan: &plan }));
     }
 
-    #[test]
-    fn hostile_names_and_keys_are_quoted() {
-        select(Read::Since { horizon: (1 << 32) + 7 }, |select| {
-            let range =
-                Range { start: Some(vec!["1".into(), "O'Keefe".into()]), end: Some(vec!["2".into(), "".into()]) };
-            assert_eq!(
-                select.copy(&range),
-                "COPY (SELECT \"a\", \"B\"\"\", xmin AS \"_xmin\" FROM \"public\".\"Order's\" WHERE \
-                 age(xmin) <= (SELECT age('7'::xid)) AND (\"a\", \"B\"\"\") >= ('1', 'O''Keefe') AND \
-                 (\"a\", \"B\"\"\") < ('2', '')) TO STDOUT WITH (FORMAT csv, HEADER)"
-            );
-        });
+    fn key(a: &str, b: &str) -> Option<Vec<String>> {
+        Some(vec![a.to_owned(), b.to_owned()])
     }
+
+    const SINCE: Read = Read::Since { horizon: Horizon::new((1 << 32) + 7) };
 
     #[test]
     fn a_whole_read_has_no_condition() {
-        select(Read::Whole, |select| {
-            assert!(!select.copy(&Range::default()).contains("WHERE"));
-            assert_eq!(
-                select.key_after(None, 10),
-                "SELECT ARRAY[\"a\"::text, \"B\"\"\"::text] FROM \"public\".\"Order's\" ORDER BY \"a\", \"B\"\"\" OFFSET 10 LIMIT 1"
-            );
-        });
+        let copy = |select: &Select<'_>| select.copy(&Range::default());
+        check(
+            Read::Whole,
+            true,
+            copy,
+            expect![[
+                r#"COPY (SELECT "a", "B""", xmin AS "_xmin" FROM "public"."Order's") TO STDOUT WITH (FORMAT csv, HEADER)"#
+            ]],
+        );
+        check(
+            Read::Whole,
+            false,
+            copy,
+            expect![[
+                r#"COPY (SELECT "a", "B""", NULL AS "_xmin" FROM "public"."Order's") TO STDOUT WITH (FORMAT csv, HEADER)"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn changes_are_rows_written_since_the_horizon() {
+        let copy = |select: &Select<'_>| select.copy(&Range::default());
+        check(
+            SINCE,
+            true,
+            copy,
+            expect![[
+                r#"COPY (SELECT "a", "B""", xmin AS "_xmin" FROM "public"."Order's" WHERE age(xmin) <= (SELECT age('7'::xid))) TO STDOUT WITH (FORMAT csv, HEADER)"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn a_slice_is_a_range_of_keys_which_are_quoted() {
+        let copy = |select: &Select<'_>| select.copy(&Range { start: key("1", "O'Keefe"), end: key("2", "") });
+        check(
+            SINCE,
+            true,
+            copy,
+            expect![[
+                r#"COPY (SELECT "a", "B""", xmin AS "_xmin" FROM "public"."Order's" WHERE age(xmin) <= (SELECT age('7'::xid)) AND ("a", "B""") >= ('1', 'O''Keefe') AND ("a", "B""") < ('2', '')) TO STDOUT WITH (FORMAT csv, HEADER)"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn the_next_slice_begins_after_so_many_rows() {
+        let first = |select: &Select<'_>| select.key_after(None, 10);
+        check(
+            Read::Whole,
+            true,
+            first,
+            expect![[
+                r#"SELECT ARRAY["a"::text, "B"""::text] FROM "public"."Order's" ORDER BY "a", "B""" OFFSET 10 LIMIT 1"#
+            ]],
+        );
+        let next = |select: &Select<'_>| select.key_after(key("1", "O'Keefe").as_ref(), 10);
+        check(
+            SINCE,
+            true,
+            next,
+            expect![[
+                r#"SELECT ARRAY["a"::text, "B"""::text] FROM "public"."Order's" WHERE age(xmin) <= (SELECT age('7'::xid)) AND ("a", "B""") >= ('1', 'O''Keefe') ORDER BY "a", "B""" OFFSET 10 LIMIT 1"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn a_size_is_estimated_from_pages() {
+        let estimate = |select: &Select<'_>| select.estimate();
+        check(
+            Read::Whole,
+            true,
+            estimate,
+            expect![[r#"
+                SELECT CASE WHEN relkind NOT IN ('r', 'm') THEN NULL
+                                         WHEN reltuples < 0 OR relpages = 0 THEN pg_relation_size(oid) / 50
+                                         ELSE ceil(reltuples / relpages * (pg_relation_size(oid) / current_setting('block_size')::int)) END::bigint
+                               FROM pg_class WHERE oid = '"public"."Order''s"'::regclass"#]],
+        );
     }
 }

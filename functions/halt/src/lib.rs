@@ -2,16 +2,28 @@
 //! again at once. So the last state is this function: it fails until the execution has been redriven, then succeeds, and
 //! the state machine goes back to the phase that failed.
 //!
-//! ```ignore
-//! assert!(halt::handle(HaltRequest { noted: 0, now: 0, .. }).is_err());
-//! assert!(halt::handle(HaltRequest { noted: 0, now: 1, .. }).is_ok());
+//! ```
+//! use catalog::message::{HaltRequest, Phase};
+//!
+//! let failed = HaltRequest { phase: Phase::Load, noted: 0, now: 0, failures: Vec::new() };
+//! assert_eq!(halt::handle(failed.clone()).unwrap_err().fault().name(), "LoadFailed");
+//! assert_eq!(halt::handle(HaltRequest { now: 1, ..failed }).unwrap(), Phase::Load);
 //! ```
 
 use catalog::message::{HaltRequest, Phase};
 use catalog::{Error, Fault, Result};
+use host::RuntimeError;
 
 /// The longest cause: Step Functions cuts one at 32,768 characters.
 const MAX_CAUSE: usize = 30_000;
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve_pure(handle).await
+}
 
 /// Lets a redriven execution go on; answers the phase it goes on with.
 ///

@@ -1,6 +1,6 @@
 //! The two buckets: objects are created once, read whole and verified.
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 pub use catalog::key::Bucket;
@@ -9,6 +9,7 @@ use catalog::{Error, Fault, Result, digest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::cause;
 use crate::settings::Settings;
 
 /// Whether an object was created.
@@ -54,7 +55,7 @@ impl Lake {
         match request.send().await {
             Ok(_) => Ok(Created::Now),
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(Created::Already),
-            Err(error) => Err(self.refused("write", bucket, key, &error)),
+            Err(error) => Err(self.refused("write", bucket, key, error)),
         }
     }
 
@@ -124,7 +125,7 @@ impl Lake {
         let answer = match self.client.get_object().bucket(self.name(bucket)).key(key).send().await {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("NoSuchKey") => return Ok(None),
-            Err(error) => return Err(self.refused("read", bucket, key, &error)),
+            Err(error) => return Err(self.refused("read", bucket, key, error)),
         };
         let body = answer.body.collect().await.map_err(|error| {
             Error::because(Fault::LakeUnavailable, format!("cannot read {} to its end", self.place(bucket, key)), error)
@@ -138,7 +139,7 @@ impl Lake {
     /// As [`Lake::create`].
     pub async fn first_keys(&self, bucket: Bucket, prefix: &str, limit: i32) -> Result<Vec<String>> {
         let request = self.client.list_objects_v2().bucket(self.name(bucket)).prefix(prefix).max_keys(limit);
-        let answer = request.send().await.map_err(|error| self.refused("list", bucket, prefix, &error))?;
+        let answer = request.send().await.map_err(|error| self.refused("list", bucket, prefix, error))?;
         Ok(answer.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 
@@ -150,7 +151,7 @@ impl Lake {
         let mut pages = self.client.list_objects_v2().bucket(self.name(bucket)).prefix(prefix).into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.refused("list", bucket, prefix, &error))?;
+            let page = page.map_err(|error| self.refused("list", bucket, prefix, error))?;
             keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
         }
         Ok(keys)
@@ -160,11 +161,11 @@ impl Lake {
         format!("s3://{}/{key}", self.name(bucket))
     }
 
-    fn refused<E, R>(&self, verb: &str, bucket: Bucket, key: &str, error: &SdkError<E, R>) -> Error
+    fn refused<E, R>(&self, verb: &str, bucket: Bucket, key: &str, error: SdkError<E, R>) -> Error
     where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
         SdkError<E, R>: ProvideErrorMetadata,
-        E: std::error::Error + 'static,
-        R: std::fmt::Debug,
     {
         let fault = match error.code() {
             Some(
@@ -172,10 +173,6 @@ impl Lake {
             ) => Fault::LakeAccessDenied,
             _ => Fault::LakeUnavailable,
         };
-        let cause = match (error.code(), error.message()) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            _ => DisplayErrorContext(error).to_string(),
-        };
-        Error::new(fault, format!("cannot {verb} {}: {cause}", self.place(bucket, key)))
+        Error::because(fault, format!("cannot {verb} {}", self.place(bucket, key)), cause(error))
     }
 }

@@ -1,10 +1,11 @@
 //! Database credentials from the secret store. They pass from its answer into the connection and are kept nowhere.
 
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
+use aws_sdk_secretsmanager::error::SdkError;
 use catalog::{Error, Fault, Result, Side};
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use crate::answer::cause;
 use crate::authorities;
 use crate::settings::Place;
 
@@ -45,7 +46,7 @@ pub(crate) async fn read(aws: &aws_config::SdkConfig, side: Side, id: &str, plac
             SdkError::ServiceError(context) if context.raw().status().is_client_error() => Fault::Misconfigured,
             _ => Fault::SecretUnavailable,
         };
-        Error::new(fault, format!("cannot read the secret {id} of the {side}: {}", DisplayErrorContext(&error)))
+        Error::because(fault, format!("cannot read the secret {id} of the {side}"), cause(error))
     })?;
     answer.secret_string().and_then(|secret| parse(secret, place)).ok_or_else(|| {
         // Nothing of its content may be shown, not even where it stops making sense.

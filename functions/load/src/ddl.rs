@@ -1,9 +1,10 @@
 //! The star schema: tables that are missing are made, then filled, then given their keys, indexes and references.
 
-use catalog::{Catalog, Error, Fault, Ident, Result, Target, TargetKind, qualified};
+use catalog::{Catalog, Error, Fault, Ident, Result, Side, Target, TargetKind, qualified};
+use host::postgres::agree;
+use host::postgres::inspect::{self, LiveTable};
 use sqlx::PgConnection;
 
-use crate::schema::{LiveTable, differences, observe};
 use crate::statement::{execute, list};
 
 /// What has to be added once the rows are in.
@@ -18,8 +19,9 @@ struct Addition {
 
 /// Makes missing tables without their constraints, which are cheaper to add after the first rows.
 pub(crate) async fn make_tables(warehouse: &mut PgConnection, catalog: &Catalog) -> Result<Constraints> {
-    let live = observe(warehouse, catalog).await?;
-    let differences = differences(catalog, &live);
+    let names = catalog.warehouse.targets.iter().map(|target| &target.name);
+    let live = inspect::tables(warehouse, Side::Warehouse, &catalog.warehouse.schema, names).await?;
+    let differences = agree::warehouse(&catalog.warehouse, &live);
     if !differences.is_empty() {
         return Err(Error::new(Fault::WarehouseSchemaMismatch, differences.join("; ")));
     }

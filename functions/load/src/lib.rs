@@ -16,7 +16,6 @@ mod merge;
 mod references;
 #[cfg(test)]
 mod samples;
-pub mod schema;
 mod stage;
 mod statement;
 
@@ -31,12 +30,20 @@ use catalog::message::{Counts, LoadRequest, LoadStatus, Loaded};
 use catalog::state::Commit;
 use catalog::{Batch, Error, Fault, Ident, Result, Side, Table, Target};
 use host::metrics;
-use host::{Bucket, Host};
+use host::{Bucket, Host, Needs, RuntimeError};
 use sqlx::PgConnection;
 
 use crate::ledger::Ledger;
 use crate::stage::Stage;
 use crate::statement::execute;
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::WAREHOUSE, handle).await
+}
 
 /// Loads a batch, once.
 ///

@@ -1,6 +1,6 @@
 //! Rows whose dimension is missing (R6): deferred where the next batch brings them again, else rejected with the reason.
 
-use catalog::{Batch, Catalog, Literal, ROW_VERSION, Result, qualified};
+use catalog::{Batch, Catalog, Horizon, Literal, Result, qualified};
 use sqlx::PgConnection;
 
 use crate::ledger::Rejects;
@@ -26,7 +26,7 @@ pub(crate) async fn take(
     stage: &Stage<'_>,
     rejects: &Rejects<'_>,
     batch: &Batch,
-    horizon: u64,
+    horizon: Horizon,
 ) -> Result<Taken> {
     let doing = format!("cannot check the references of {}", stage.target.name);
     let Some(statement) = taking(catalog, stage, rejects, batch, horizon) else { return Ok(Taken::default()) };
@@ -39,7 +39,13 @@ pub(crate) async fn take(
 /// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when it was
 /// filled in this very transaction. What is kept of a row is made before the row is deleted, so that no name of a column
 /// stands beside one of ours.
-fn taking(catalog: &Catalog, stage: &Stage<'_>, rejects: &Rejects<'_>, batch: &Batch, horizon: u64) -> Option<String> {
+fn taking(
+    catalog: &Catalog,
+    stage: &Stage<'_>,
+    rejects: &Rejects<'_>,
+    batch: &Batch,
+    horizon: Horizon,
+) -> Option<String> {
     let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (number, (column, reference)) in stage.target.references().enumerate() {
         let dimension = &reference.dimension;
@@ -52,9 +58,6 @@ fn taking(catalog: &Catalog, stage: &Stage<'_>, rejects: &Rejects<'_>, batch: &B
         reasons.push(format!("CASE WHEN {missing} THEN {before} || s.{name} || {after} END"));
         conditions.push(missing);
     }
-    let version = format!("s.\"{ROW_VERSION}\"");
-    let horizon = horizon & 0xffff_ffff;
-    let deferred = format!("coalesce((({version} - {horizon} + 4294967296) % 4294967296) < 2147483648, false)");
     let statement = format!(
         "WITH missing AS (
              SELECT s.ctid AS place, {key} AS source_key, concat_ws('; ', {reasons}) AS reason, {deferred} AS deferred,
@@ -66,6 +69,7 @@ fn taking(catalog: &Catalog, stage: &Stage<'_>, rejects: &Rejects<'_>, batch: &B
          entered AS ({entering})
          SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken",
         key = stage.key_text("s"),
+        deferred = horizon.staged_since("s"),
         reasons = reasons.join(", "),
         columns = list_of("s", stage.columns()),
         stage = stage.name,
@@ -90,7 +94,7 @@ mod tests {
         let ledger = Ledger::of(&catalog);
         let fact = &catalog.warehouse.targets[2];
         let stage = Stage::of(fact, 2);
-        let statement = taking(&catalog, &stage, &ledger.rejects(fact), &batch(), (1 << 32) + 700);
+        let statement = taking(&catalog, &stage, &ledger.rejects(fact), &batch(), Horizon::new((1 << 32) + 700));
         expect![[r#"
             WITH missing AS (
                          SELECT s.ctid AS place, concat_ws(',', s."left %", s."right ""hand""") AS source_key, concat_ws('; ', CASE WHEN (s."s" IS NOT NULL AND d0."the id" IS NULL) THEN 's ' || s."s" || ' is not in dim ''thing''' END, CASE WHEN (s."d0" IS NOT NULL AND d1."the id" IS NULL) THEN 'd0 ' || s."d0" || ' is not in dim ''thing''' END, CASE WHEN (s."c" IS NOT NULL AND d2."s" IS NULL) THEN 'c ' || s."c" || ' is not in dim_bare' END) AS reason, coalesce(((s."_xmin" - 700 + 4294967296) % 4294967296) < 2147483648, false) AS deferred,
@@ -115,6 +119,6 @@ mod tests {
         let ledger = Ledger::of(&catalog);
         let dimension = &catalog.warehouse.targets[0];
         let rejects = ledger.rejects(dimension);
-        assert_eq!(taking(&catalog, &Stage::of(dimension, 0), &rejects, &batch(), 1), None);
+        assert_eq!(taking(&catalog, &Stage::of(dimension, 0), &rejects, &batch(), Horizon::START), None);
     }
 }

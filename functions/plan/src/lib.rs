@@ -1,23 +1,35 @@
 //! Decides what a batch reads: takes the transaction horizon, compares the source with the catalogue (R9) and with the
 //! last commit (R2), and steps back when an older execution still runs. Writes nothing.
 //!
-//! ```ignore
-//! let plan = plan::handle(request, &host).await?;
-//! assert_eq!(plan.status, PlanStatus::UpToDate);
+//! ```no_run
+//! # async fn example(request: catalog::message::PlanRequest, host: &host::Host) -> catalog::Result<()> {
+//! let plan = plan::handle(request, host).await?;
+//! assert_eq!(plan.status, catalog::message::PlanStatus::UpToDate);
+//! # Ok(())
+//! # }
 //! ```
 
-mod decide;
-pub mod observe;
+mod capture;
+mod observe;
+mod probe;
 mod running;
-pub mod shape;
 
 use std::collections::BTreeMap;
 
 use catalog::key::COMMITS;
 use catalog::message::{Plan, PlanRequest, PlanStatus};
 use catalog::state::Commit;
-use catalog::{Error, Fault, Result, Side};
-use host::{Bucket, Host};
+use catalog::{Error, Fault, Horizon, Result, Side};
+use host::postgres::agree;
+use host::{Bucket, Host, Needs, RuntimeError};
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::SOURCE, handle).await
+}
 
 /// Plans a batch.
 ///
@@ -30,12 +42,13 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
     let commit = newest_commit(host).await?;
     let mut source = host.connect(Side::Source).await?;
     let seen = observe::source(&mut source, &host.catalog.source).await?;
-    let differences = shape::differences(&host.catalog.source, &seen);
+    let differences = agree::source(&host.catalog.source, &seen.tables);
     if !differences.is_empty() {
         return Err(Error::new(Fault::SourceSchemaChanged, differences.join("; ")));
     }
-    let decision = decide::Decision { catalog: &host.catalog, request: &request, seen: &seen, commit: commit.as_ref() };
-    let touched = observe::touched(&mut source, &host.catalog.source.schema, &decision.doubts()).await;
+    let decision =
+        capture::Decision { catalog: &host.catalog, request: &request, seen: &seen, commit: commit.as_ref() };
+    let touched = probe::touched(&mut source, &host.catalog.source.schema, &decision.doubts()).await;
     let plan = decision.plan(&touched);
     tracing::info!(batch = %plan.batch, status = ?plan.status, reason = plan.reason, "planned");
     Ok(plan)
@@ -54,7 +67,7 @@ fn idle(request: PlanRequest, status: PlanStatus, reason: String) -> Plan {
         status,
         reason,
         batch: request.batch,
-        horizon: 0,
+        horizon: Horizon::START,
         base: None,
         tables: BTreeMap::new(),
         targets: BTreeMap::new(),

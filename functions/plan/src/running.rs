@@ -1,6 +1,5 @@
 //! Two executions never plan side by side: the younger one steps back.
 
-use aws_sdk_sfn::error::DisplayErrorContext;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use catalog::message::PlanRequest;
 use catalog::{Error, Fault, Result};
@@ -17,9 +16,8 @@ pub(crate) async fn older_execution(host: &Host, request: &PlanRequest) -> Resul
         .send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| {
-            let what =
-                format!("cannot list the executions of {}: {}", request.state_machine, DisplayErrorContext(&error));
-            Error::new(Fault::OrchestratorUnavailable, what)
+            let what = format!("cannot list the executions of {}", request.state_machine);
+            Error::because(Fault::OrchestratorUnavailable, what, host::cause(error))
         })?;
         if let Some(older) = page.executions.iter().find(|other| is_older(other, request)) {
             return Ok(Some(older.name.clone()));

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::batch::{Batch, BatchName};
+use crate::contract::horizon::Horizon;
 use crate::contract::state::Commit;
 use crate::sql::Ident;
 
@@ -53,7 +54,7 @@ pub struct Plan {
     /// This execution's batch.
     pub batch: Batch,
     /// The transaction horizon of this batch: rows at or after it will be delivered again by the next one.
-    pub horizon: u64,
+    pub horizon: Horizon,
     /// The committed batch that this one builds on.
     pub base: Option<BatchName>,
     /// By source table; every table of the catalogue.
@@ -72,8 +73,8 @@ pub enum Read {
     Nothing,
     /// The rows written at or after this transaction horizon.
     Since {
-        /// A 64-bit transaction id.
-        horizon: u64,
+        /// That of the table's last read.
+        horizon: Horizon,
     },
     /// Every row.
     Whole,
@@ -148,7 +149,7 @@ pub struct TransformRequest {
     /// The batch.
     pub batch: Batch,
     /// Its transaction horizon.
-    pub horizon: u64,
+    pub horizon: Horizon,
     /// The dimension or fact.
     pub target: Ident,
     /// What it is made of.
@@ -178,7 +179,7 @@ pub struct LoadRequest {
     /// The batch.
     pub batch: Batch,
     /// Its transaction horizon.
-    pub horizon: u64,
+    pub horizon: Horizon,
     /// The committed batch it builds on.
     pub base: Option<BatchName>,
     /// What was built.
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn a_table_plan_is_flat_json() {
         let plan = TablePlan {
-            read: Read::Since { horizon: 7 },
+            read: Read::Since { horizon: Horizon::new(7) },
             reason: "changed".into(),
             expected_rows: None,
             versioned: true,

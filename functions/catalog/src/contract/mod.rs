@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub mod fault;
+pub(crate) mod horizon;
 pub mod key;
 pub mod ledger;
 pub mod manifest;

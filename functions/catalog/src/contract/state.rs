@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::contract::batch::{Batch, BatchName};
+use crate::contract::horizon::Horizon;
 use crate::sql::Ident;
 
 /// The state of the pipeline after a batch: what the next plan starts from.
@@ -30,7 +31,7 @@ pub struct TableState {
     /// The batch that read it last; for a snapshot the one that holds its newest whole copy.
     pub batch: BatchName,
     /// The transaction horizon of that batch: rows at or after it are read next time.
-    pub horizon: u64,
+    pub horizon: Horizon,
     /// The table's counters then; `None` when they prove nothing.
     pub counters: Option<Counters>,
     /// When it was read.

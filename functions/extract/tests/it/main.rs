@@ -2,5 +2,86 @@
 //!
 //! One binary for link time. Rules of the house: nothing is skipped, ignored or slept for; what Postgres holds is asked of
 //! Postgres; a test that fails keeps its databases.
+#![expect(clippy::expect_used, reason = "a test ends at the first surprise")]
 
 mod reads;
+mod refusals;
+mod slices;
+mod tries;
+
+use catalog::key::{Bucket, Key};
+use catalog::manifest::ExtractManifest;
+use catalog::message::{ExtractRequest, Extracted, Read, TablePlan};
+use catalog::{Function, Horizon, Result};
+use host::Host;
+use testbed::{Testbed, batch};
+
+/// One table, with names that have to be quoted.
+const CATALOGUE: &str = r#"
+    [pipeline]
+    name = 'p'
+    [source]
+    slice_rows = 40
+    lock_timeout = '200 ms'
+    [source.tables."Thing's"]
+    key = 'id'
+    capture = 'changes'
+    [source.tables."Thing's".columns]
+    id = 'integer'
+    'A "quoted" näme' = 'text null'
+    [facts.fact_thing]
+    from = "Thing's"
+    surrogate_key = 'n'
+    columns = { id = 'id', name = 'A "quoted" näme' }
+"#;
+
+const TABLE: &str = r#"CREATE TABLE "Thing's" (id integer PRIMARY KEY, "A ""quoted"" näme" text)"#;
+
+/// A test bed whose source holds the table, empty.
+async fn bed() -> Testbed {
+    let mut bed = Testbed::new(CATALOGUE).await;
+    bed.source_does(TABLE).await;
+    bed
+}
+
+/// What `extract` of the only table stands on.
+async fn host_of(bed: &Testbed) -> Host {
+    bed.host(Function::Extract(&bed.catalog().source.tables[0])).await
+}
+
+/// Reads the only table.
+async fn extract(host: &Host, batch_name: &str, plan: TablePlan) -> Result<Extracted> {
+    let table = host.catalog.source.tables[0].name.clone();
+    extract::handle(ExtractRequest { batch: batch(batch_name, 0), table, plan }, host).await
+}
+
+fn whole() -> TablePlan {
+    TablePlan { read: Read::Whole, reason: String::new(), expected_rows: None, versioned: true }
+}
+
+fn since(horizon: Horizon) -> TablePlan {
+    TablePlan { read: Read::Since { horizon }, ..whole() }
+}
+
+async fn manifest(host: &Host, batch_name: &str) -> ExtractManifest {
+    let key = Key::manifest(&host.catalog.source.tables[0].name, &batch(batch_name, 0).name).to_string();
+    let manifest = host.lake.read_json(Bucket::Ingestion, &key).await.expect("the lake answers");
+    manifest.expect("there is a manifest")
+}
+
+/// The parts that a batch's manifest names, one after the other: each whole and as it was written.
+async fn csv(host: &Host, batch_name: &str) -> String {
+    let mut text = String::new();
+    for part in manifest(host, batch_name).await.parts {
+        let body = host.lake.read_part(Bucket::Ingestion, &part).await.expect("the part is as it was written");
+        text += std::str::from_utf8(&body).expect("it is UTF-8");
+    }
+    text
+}
+
+/// The keys in the parts of a batch, in order.
+async fn ids(host: &Host, batch_name: &str) -> Vec<i32> {
+    let csv = csv(host, batch_name).await;
+    let ids = csv.lines().filter_map(|line| line.split(',').next()?.parse().ok());
+    ids.collect()
+}

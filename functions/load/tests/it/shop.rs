@@ -6,7 +6,7 @@ use catalog::key::{Format, Key};
 use catalog::manifest::{ManifestColumn, Reject, TransformManifest};
 use catalog::message::{LoadRequest, Loaded, TargetPlan};
 use catalog::state::{Commit, Counters, SourceIdentity, TableState};
-use catalog::{Batch, BatchName, Fault, Function, ROW_VERSION, Result, Target, ValueType};
+use catalog::{Batch, BatchName, Fault, Function, Horizon, ROW_VERSION, Result, Target, ValueType};
 use columnar::parquet::Writer;
 use columnar::{Cell, Column, Rows, Schema};
 use host::{Bucket, Host};
@@ -101,7 +101,7 @@ impl Shop {
             }
         };
         LoadRequest {
-            horizon: HORIZON.unsigned_abs(),
+            horizon: Horizon::new(HORIZON.unsigned_abs()),
             base: self.newest.clone(),
             targets: targets.iter().map(|target| (target.name.clone(), plan(target))).collect(),
             next: self.state_after(&batch),
@@ -162,7 +162,7 @@ impl Shop {
         let counters = Counters { inserted: 1, updated: 2, deleted: 3, file: 4, since: None };
         let state = TableState {
             batch: batch.name.clone(),
-            horizon: HORIZON.unsigned_abs(),
+            horizon: Horizon::new(HORIZON.unsigned_abs()),
             counters: Some(counters),
             read_at: batch.started,
         };

@@ -1,6 +1,8 @@
 //! `check`: the catalogue, and whether live databases agree with it.
 
 use anyhow::{Context as _, Result};
+use catalog::Side;
+use host::postgres::{agree, inspect};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnection;
 
@@ -23,13 +25,17 @@ pub(super) async fn check(
     let mut differences = Vec::new();
     if let Some(url) = source {
         let mut database = connect(&url, "source").await?;
-        let seen = plan::observe::source(&mut database, &catalog.source).await.map_err(report)?;
-        differences.extend(plan::shape::differences(&catalog.source, &seen));
+        inspect::refuse_old(&mut database, Side::Source).await.map_err(report)?;
+        let names = catalog.source.tables.iter().map(|table| &table.name);
+        let live = inspect::tables(&mut database, Side::Source, &catalog.source.schema, names).await.map_err(report)?;
+        differences.extend(agree::source(&catalog.source, &live));
     }
     if let Some(url) = warehouse {
         let mut database = connect(&url, "warehouse").await?;
-        let live = load::schema::observe(&mut database, &catalog).await.map_err(report)?;
-        differences.extend(load::schema::differences(&catalog, &live));
+        let names = catalog.warehouse.targets.iter().map(|target| &target.name);
+        let schema = &catalog.warehouse.schema;
+        let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;
+        differences.extend(agree::warehouse(&catalog.warehouse, &live));
     }
     if differences.is_empty() && !json {
         let facts = catalog.warehouse.targets.iter().filter(|target| target.is_fact()).count();

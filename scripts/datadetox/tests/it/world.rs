@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use asl::{Event, Status};
+use asl::Status;
 use datadetox::catalogue;
 use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
@@ -114,21 +114,6 @@ impl World {
             output: execution.output.clone().unwrap_or_default(),
             failure: (failure.0.unwrap_or_default(), failure.1.unwrap_or_default()),
         }
-    }
-
-    /// What a task of a run was given the last time: the payload of a function.
-    pub(crate) fn task_input(&self, run: &str, state: &str) -> Value {
-        let entry = self.stack.engine.find(run).expect("it was started");
-        let execution = entry.read();
-        let text = |event: &Event, member: &str| -> String {
-            let details = event.details.as_ref().map(|(_, details)| details[member].clone());
-            details.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let is_entry = |event: &&Event| event.kind == "TaskStateEntered" && text(event, "name") == state;
-        let entered = execution.events.iter().rfind(is_entry).expect("it was entered");
-        let scheduled = execution.events.iter().rfind(|event| event.previous == entered.id).expect("it was scheduled");
-        let parameters: Value = serde_json::from_str(&text(scheduled, "parameters")).expect("parameters are JSON");
-        parameters["Payload"].clone()
     }
 
     /// Waits until an execution's history holds such an event of a state.

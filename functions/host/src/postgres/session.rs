@@ -1,10 +1,12 @@
-//! Connections to the two databases: the session every statement relies on, and what an error of theirs means.
+//! Connecting, and the session that every statement relies on.
 
 use std::time::Duration;
 
-use catalog::{Error, Fault, Result, Side};
+use catalog::{Error, Result, Side};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+use super::classify::{classify, unavailable};
 
 /// A database that accepts no connection within this is down for the pipeline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -12,20 +14,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// What a session is told beside the constants.
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     /// Shown in `pg_stat_activity`.
-    pub application: &'a str,
+    pub(crate) application: &'a str,
     /// How long a statement waits for a lock.
-    pub lock_timeout: Duration,
+    pub(crate) lock_timeout: Duration,
     /// Time left to the function.
-    pub deadline: Duration,
+    pub(crate) deadline: Duration,
 }
 
 /// Connects and sets the session up.
 ///
 /// # Errors
 /// The side's `Unavailable`, `Busy` or `AccessDenied`.
-pub async fn connect(side: Side, options: PgConnectOptions, session: &Session<'_>) -> Result<PgConnection> {
+pub(crate) async fn connect(side: Side, options: PgConnectOptions, session: &Session<'_>) -> Result<PgConnection> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
     let doing = format!("cannot connect to the {side} at {place}");
     // Statements would show values; the functions log counts.
@@ -67,79 +69,10 @@ fn setup(side: Side, session: &Session<'_>) -> String {
     )
 }
 
-fn unavailable(side: Side) -> Fault {
-    match side {
-        Side::Source => Fault::SourceUnavailable,
-        Side::Warehouse => Fault::WarehouseUnavailable,
-    }
-}
-
-/// Names an error of a database. `doing` says what failed: `cannot read sales_order`.
-#[must_use]
-pub fn classify(side: Side, doing: &str, error: sqlx::Error) -> Error {
-    let kind = match &error {
-        sqlx::Error::Database(database) => Kind::of(database.code().as_deref().unwrap_or_default()),
-        sqlx::Error::Configuration(_) => Kind::Misconfigured,
-        // A server without TLS, or one that is not who it should be: another try meets the same one.
-        sqlx::Error::Tls(_) => Kind::AccessDenied,
-        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Kind::AccessDenied,
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => Kind::Bug,
-        _ => Kind::Unavailable,
-    };
-    let fault = match (kind, side) {
-        (Kind::Unavailable, side) => unavailable(side),
-        (Kind::Busy, Side::Source) => Fault::SourceBusy,
-        (Kind::Busy, Side::Warehouse) => Fault::WarehouseBusy,
-        (Kind::AccessDenied, Side::Source) => Fault::SourceAccessDenied,
-        (Kind::AccessDenied, Side::Warehouse) => Fault::WarehouseAccessDenied,
-        (Kind::OtherShape, Side::Source) => Fault::SourceSchemaChanged,
-        (Kind::OtherShape, Side::Warehouse) => Fault::WarehouseSchemaMismatch,
-        (Kind::Refused, Side::Source) => Fault::SourceRefused,
-        (Kind::Refused, Side::Warehouse) => Fault::WarehouseRefused,
-        (Kind::Misconfigured, _) => Fault::Misconfigured,
-        (Kind::Bug, _) => Fault::Bug,
-    };
-    // The detail and the hint of a database error may hold a row; its message is what names the trouble.
-    match error {
-        sqlx::Error::Database(database) => Error::new(fault, format!("{doing}: {}", database.message())),
-        other => Error::because(fault, doing, other),
-    }
-}
-
-enum Kind {
-    Unavailable,
-    Busy,
-    AccessDenied,
-    OtherShape,
-    Refused,
-    Misconfigured,
-    Bug,
-}
-
-impl Kind {
-    /// By SQLSTATE (Postgres' manual, appendix A).
-    fn of(code: &str) -> Self {
-        match code {
-            // Shut down, crashed, starting up; the connection broke.
-            "57P01" | "57P02" | "57P03" | "57P05" => Self::Unavailable,
-            // Lock not available, statement cancelled, object in use, deadlock, serialization.
-            "55P03" | "57014" | "55006" | "40P01" | "40001" => Self::Busy,
-            // No such database; privilege.
-            "3D000" | "42501" => Self::AccessDenied,
-            // No such schema, table, column, type; another type.
-            "3F000" | "42P01" | "42703" | "42704" | "42804" => Self::OtherShape,
-            _ if code.starts_with("08") => Self::Unavailable,
-            // Too many connections, disk full, out of memory.
-            _ if code.starts_with("53") => Self::Busy,
-            // Wrong password, no such role, not allowed from here.
-            _ if code.starts_with("28") => Self::AccessDenied,
-            _ => Self::Refused,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use catalog::Fault;
+
     use super::*;
 
     #[tokio::test]

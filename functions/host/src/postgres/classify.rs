@@ -1,0 +1,87 @@
+//! What an error of a database means: the fault by SQLSTATE and side.
+
+use catalog::{Error, Fault, Side};
+
+/// The fault of a database that does not answer.
+pub(super) fn unavailable(side: Side) -> Fault {
+    match side {
+        Side::Source => Fault::SourceUnavailable,
+        Side::Warehouse => Fault::WarehouseUnavailable,
+    }
+}
+
+/// Names an error of a database. `doing` says what failed: `cannot read sales_order`.
+#[must_use]
+pub fn classify(side: Side, doing: &str, error: sqlx::Error) -> Error {
+    let kind = match &error {
+        sqlx::Error::Database(database) => Kind::of(database.code().as_deref().unwrap_or_default()),
+        sqlx::Error::Configuration(_) => Kind::Misconfigured,
+        // A server without TLS, or one that is not who it should be: another try meets the same one.
+        sqlx::Error::Tls(_) => Kind::AccessDenied,
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Kind::AccessDenied,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => Kind::Bug,
+        _ => Kind::Unavailable,
+    };
+    let fault = match (kind, side) {
+        (Kind::Unavailable, side) => unavailable(side),
+        (Kind::Busy, Side::Source) => Fault::SourceBusy,
+        (Kind::Busy, Side::Warehouse) => Fault::WarehouseBusy,
+        (Kind::AccessDenied, Side::Source) => Fault::SourceAccessDenied,
+        (Kind::AccessDenied, Side::Warehouse) => Fault::WarehouseAccessDenied,
+        (Kind::OtherShape, Side::Source) => Fault::SourceSchemaChanged,
+        (Kind::OtherShape, Side::Warehouse) => Fault::WarehouseSchemaMismatch,
+        (Kind::Refused, Side::Source) => Fault::SourceRefused,
+        (Kind::Refused, Side::Warehouse) => Fault::WarehouseRefused,
+        (Kind::Misconfigured, _) => Fault::Misconfigured,
+        (Kind::Bug, _) => Fault::Bug,
+    };
+    // The detail and the hint of a database error may hold a row; its message is what names the trouble.
+    match error {
+        sqlx::Error::Database(database) => Error::new(fault, format!("{doing}: {}", database.message())),
+        other => Error::because(fault, doing, other),
+    }
+}
+
+enum Kind {
+    Unavailable,
+    Busy,
+    AccessDenied,
+    OtherShape,
+    Refused,
+    Misconfigured,
+    Bug,
+}
+
+impl Kind {
+    /// By SQLSTATE (Postgres' manual, appendix A).
+    fn of(code: &str) -> Self {
+        match code {
+            // Shut down, crashed, starting up; the connection broke.
+            "57P01" | "57P02" | "57P03" | "57P05" => Self::Unavailable,
+            // Lock not available, statement cancelled, object in use, deadlock, serialization.
+            "55P03" | "57014" | "55006" | "40P01" | "40001" => Self::Busy,
+            // No such database; privilege.
+            "3D000" | "42501" => Self::AccessDenied,
+            // No such schema, table, column, type; another type.
+            "3F000" | "42P01" | "42703" | "42704" | "42804" => Self::OtherShape,
+            _ if code.starts_with("08") => Self::Unavailable,
+            // Too many connections, disk full, out of memory.
+            _ if code.starts_with("53") => Self::Busy,
+            // Wrong password, no such role, not allowed from here.
+            _ if code.starts_with("28") => Self::AccessDenied,
+            _ => Self::Refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_that_broke_is_unavailable_and_every_other_error_has_its_own_name() {
+        assert_eq!(classify(Side::Source, "x", sqlx::Error::WorkerCrashed).fault(), Fault::SourceUnavailable);
+        assert_eq!(classify(Side::Warehouse, "x", sqlx::Error::Tls("x".into())).fault(), Fault::WarehouseAccessDenied);
+        assert_eq!(classify(Side::Source, "x", sqlx::Error::ColumnNotFound("x".into())).fault(), Fault::Bug);
+    }
+}
