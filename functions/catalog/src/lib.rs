@@ -26,7 +26,9 @@
 mod contract;
 pub mod deployment;
 pub mod digest;
+pub mod docs;
 mod document;
+mod enumeration;
 mod model;
 mod parse;
 mod problem;
@@ -39,8 +41,9 @@ pub use contract::side::Side;
 pub use contract::{fault, key, ledger, manifest, message, state};
 pub use deployment::{Access, Deployment, EnvironmentName, Function};
 pub use model::{
-    CalendarAttribute, Capture, Catalog, ColumnRef, Expression, Field, Functions, Join, MAX_PRECISION, Origin, PgType,
-    Pipeline, Reference, Sizing, Source, SourceColumn, Table, Target, TargetColumn, TargetKind, ValueType, Warehouse,
+    Arguments, CalendarAttribute, CalendarRow, Capture, Catalog, ColumnRef, Dates, Derivation, Derived, Field,
+    Functions, Join, MAX_PRECISION, Origin, PgType, Pipeline, Reference, Sizing, Source, SourceColumn, Table, Target,
+    TargetColumn, TargetKind, TypeName, TypeRow, ValueType, Warehouse, Word, WordRow,
 };
 pub use problem::{Problem, Problems};
 pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified};

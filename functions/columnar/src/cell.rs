@@ -25,6 +25,26 @@ pub enum Cell<'a> {
     Text(Cow<'a, str>),
 }
 
+impl<'a> Cell<'a> {
+    /// The number of an integer, date, time or timestamp.
+    #[must_use]
+    pub fn int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            Self::Null | Self::Decimal(_) | Self::Float(_) | Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The text of a text, UUID or JSON.
+    #[must_use]
+    pub fn text(&self) -> Option<&Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Int(_) | Self::Decimal(_) | Self::Float(_) | Self::Bool(_) => None,
+        }
+    }
+}
+
 /// A text that is no value of its column's type.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{text:?} {what}")]
@@ -82,22 +102,16 @@ pub fn parse(value: ValueType, text: Cow<'_, str>) -> Result<Cell<'_>, ValueErro
     }
 }
 
-/// The day of a timestamp cell.
+/// The day of a timestamp: microseconds since 1970-01-01 → days since then.
 #[must_use]
-pub fn date_of(cell: &Cell<'_>) -> Cell<'static> {
-    match cell {
-        Cell::Int(micros) => Cell::Int(micros.div_euclid(MICROS_PER_DAY)),
-        _ => Cell::Null,
-    }
+pub fn date_of(micros: i64) -> i64 {
+    micros.div_euclid(MICROS_PER_DAY)
 }
 
-/// The time of day of a timestamp cell.
+/// The time of day of a timestamp: microseconds since 1970-01-01 → microseconds since midnight.
 #[must_use]
-pub fn time_of(cell: &Cell<'_>) -> Cell<'static> {
-    match cell {
-        Cell::Int(micros) => Cell::Int(micros.rem_euclid(MICROS_PER_DAY)),
-        _ => Cell::Null,
-    }
+pub fn time_of(micros: i64) -> i64 {
+    micros.rem_euclid(MICROS_PER_DAY)
 }
 
 /// `-123.40` → -12340 at scale 2. Never through a float.
@@ -236,11 +250,14 @@ mod tests {
 
     #[test]
     fn timestamps_split_into_day_and_time() {
-        let cell = parse(ValueType::Timestamp, "2022-11-03 14:20:52.186".into()).unwrap();
-        assert_eq!(date_of(&cell), parse(ValueType::Date, "2022-11-03".into()).unwrap());
-        assert_eq!(time_of(&cell), parse(ValueType::Time, "14:20:52.186".into()).unwrap());
-        let before_1970 = parse(ValueType::Timestamp, "1969-12-31 23:59:59".into()).unwrap();
-        assert_eq!((date_of(&before_1970), time_of(&before_1970)), (Cell::Int(-1), Cell::Int(86_399_000_000)));
+        let split = |text: &str| {
+            let micros = parse(ValueType::Timestamp, text.into()).unwrap().int().unwrap();
+            (Cell::Int(date_of(micros)), Cell::Int(time_of(micros)))
+        };
+        let day = parse(ValueType::Date, "2022-11-03".into()).unwrap();
+        let time = parse(ValueType::Time, "14:20:52.186".into()).unwrap();
+        assert_eq!(split("2022-11-03 14:20:52.186"), (day, time));
+        assert_eq!(split("1969-12-31 23:59:59"), (Cell::Int(-1), Cell::Int(86_399_000_000)));
         check(ValueType::TimestampTz, "1970-01-02 00:00:00+00", &Cell::Int(MICROS_PER_DAY));
         check(ValueType::Timestamp, "0001-01-01 00:00:00 BC", &Cell::Int(-719_528 * MICROS_PER_DAY));
         refuse(ValueType::Timestamp, &["2022-11-03", "infinity", "2022-11-03T14:20:52", "2022-11-03 14:20:52+00"]);

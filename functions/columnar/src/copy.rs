@@ -5,6 +5,7 @@
 use arrow2::array::{Array, BooleanArray, PrimitiveArray, Utf8Array};
 use catalog::ValueType;
 
+use crate::layout::{Layout, Packed};
 use crate::rows::{Chunk, Schema};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -91,20 +92,19 @@ fn of(value: ValueType, array: &dyn Array) -> Option<Typed<'_>> {
     fn cast<T: 'static>(array: &dyn Array) -> Option<&T> {
         array.as_any().downcast_ref()
     }
-    match value {
-        ValueType::SmallInt => cast(array).map(Typed::I16),
-        ValueType::Integer => cast(array).map(Typed::I32),
-        // A time of day is microseconds here and there.
-        ValueType::BigInt | ValueType::Time => cast(array).map(Typed::I64),
-        ValueType::Numeric { scale, .. } => cast(array).map(|array| Typed::Numeric(array, scale)),
-        ValueType::Real => cast(array).map(Typed::F32),
-        ValueType::Double => cast(array).map(Typed::F64),
-        ValueType::Boolean => cast(array).map(Typed::Bool),
-        ValueType::Text => cast(array).map(Typed::Text),
-        ValueType::Date => cast(array).map(Typed::Date),
-        ValueType::Timestamp | ValueType::TimestampTz => cast(array).map(Typed::Timestamp),
-        ValueType::Uuid => cast(array).map(Typed::Uuid),
-        ValueType::Json => cast(array).map(Typed::Jsonb),
+    match Layout::of(value).packed {
+        Packed::I16 => cast(array).map(Typed::I16),
+        Packed::I32 => cast(array).map(Typed::I32),
+        Packed::I64 => cast(array).map(Typed::I64),
+        Packed::F32 => cast(array).map(Typed::F32),
+        Packed::F64 => cast(array).map(Typed::F64),
+        Packed::Bool => cast(array).map(Typed::Bool),
+        Packed::Date => cast(array).map(Typed::Date),
+        Packed::Timestamp => cast(array).map(Typed::Timestamp),
+        Packed::Numeric(scale) => cast(array).map(|array| Typed::Numeric(array, scale)),
+        Packed::Text => cast(array).map(Typed::Text),
+        Packed::Uuid => cast(array).map(Typed::Uuid),
+        Packed::Jsonb => cast(array).map(Typed::Jsonb),
     }
 }
 

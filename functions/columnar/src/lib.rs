@@ -3,19 +3,28 @@
 //! No I/O: bytes in, bytes out. This is the only crate that names arrow2, so that replacing it is a change of one crate;
 //! and the only one that knows how Postgres prints a value and how it packs one.
 //!
-//! ```ignore
-//! let mut records = columnar::csv::Records::new(&part)?;
-//! let mut rows = columnar::Rows::new(schema.clone());
-//! while let Some(record) = records.next()? {
-//!     rows.push(&[columnar::parse(ValueType::Integer, record.text(0)?)?]);
+//! ```
+//! use catalog::ValueType;
+//! use columnar::csv::{Record, Records};
+//! use columnar::{Column, Rows, Schema, parquet};
+//!
+//! let schema = Schema(vec![Column { name: "id".to_owned(), value: ValueType::Integer }]);
+//! let mut records = Records::new(b"id\n7\n8\n")?;
+//! let (mut record, mut rows) = (Record::default(), Rows::new(schema.clone()));
+//! while records.read(&mut record)? {
+//!     let text = record.text(0)?.ok_or("NULL")?;
+//!     rows.push(&[columnar::parse(ValueType::Integer, text)?])?;
 //! }
-//! let mut file = columnar::parquet::Writer::new(&schema)?;
+//! let mut file = parquet::Writer::new(&schema)?;
 //! file.write(rows.take())?;
+//! assert_eq!(file.rows(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod cell;
 pub mod copy;
 pub mod csv;
+mod layout;
 pub mod parquet;
 mod rows;
 

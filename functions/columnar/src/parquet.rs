@@ -8,16 +8,20 @@ use arrow2::datatypes::{Field, Schema as ArrowSchema};
 use arrow2::io::parquet::read;
 use arrow2::io::parquet::write::{CompressionOptions, Encoding, FileWriter, RowGroupIterator, Version, WriteOptions};
 
-use crate::rows::{Chunk, Schema, data_type};
+use crate::layout::Layout;
+use crate::rows::{Chunk, Column, Schema};
 
 /// A file that cannot be written, or is not the one that was written.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ParquetError(String);
+#[error("{what}")]
+pub struct ParquetError {
+    what: String,
+    source: Option<arrow2::error::Error>,
+}
 
 impl From<arrow2::error::Error> for ParquetError {
     fn from(error: arrow2::error::Error) -> Self {
-        Self(error.to_string())
+        Self { what: "Parquet cannot be read or written".to_owned(), source: Some(error) }
     }
 }
 
@@ -129,7 +133,8 @@ impl<B: AsRef<[u8]>> Reader<B> {
                     .collect::<Vec<_>>()
                     .join(", ")
             };
-            return Err(ParquetError(format!("its columns are {}, not {}", names(&found), names(&wanted))));
+            let what = format!("its columns are {}, not {}", names(&found), names(&wanted));
+            return Err(ParquetError { what, source: None });
         }
         let chunks = read::FileReader::new(cursor, metadata.row_groups, wanted, None, None, None);
         Ok(Self { chunks })
@@ -145,15 +150,16 @@ impl<B: AsRef<[u8]>> Iterator for Reader<B> {
 }
 
 fn arrow_schema(schema: &Schema) -> ArrowSchema {
-    schema.0.iter().map(|column| Field::new(&column.name, data_type(column.value), true)).collect::<Vec<_>>().into()
+    let field = |column: &Column| Field::new(&column.name, Layout::of(column.value).declared, true);
+    schema.0.iter().map(field).collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]
 mod tests {
-    use catalog::ValueType;
+    use catalog::{PgType, TypeName, ValueType};
 
     use super::*;
-    use crate::{Cell, Column, Rows, copy};
+    use crate::{Cell, Rows, copy};
 
     fn schema() -> Schema {
         let values = [
@@ -226,6 +232,27 @@ mod tests {
     }
 
     #[test]
+    fn every_example_of_the_catalogue_is_carried() {
+        for name in TypeName::ALL {
+            let (declared, example) = name.row().example;
+            let value = PgType::parse(declared).unwrap().value;
+            let schema = Schema(vec![Column { name: declared.to_owned(), value }]);
+            let cell = crate::parse(value, example.into()).unwrap();
+            let mut rows = Rows::new(schema.clone());
+            rows.push(&[cell]).unwrap();
+            let chunk = rows.take();
+            let (mut before, mut after) = (Vec::new(), Vec::new());
+            copy::encode(&schema, &chunk, 0..1, &mut before).unwrap();
+            let mut writer = Writer::new(&schema).unwrap();
+            writer.write(chunk).unwrap();
+            let file = writer.finish().unwrap();
+            let chunk = Reader::new(&file, &schema).unwrap().next().unwrap().unwrap();
+            copy::encode(&schema, &chunk, 0..1, &mut after).unwrap();
+            assert!(before == after && before.len() > 6, "{declared}: {before:?}, {after:?}");
+        }
+    }
+
+    #[test]
     fn another_schema_or_a_cut_file_is_refused() {
         let schema = schema();
         let mut writer = Writer::new(&schema).unwrap();
@@ -235,7 +262,8 @@ mod tests {
         let file = writer.finish().unwrap();
         let other = Schema(schema.0[1..].to_vec());
         assert!(Reader::new(&file, &other).is_err());
-        assert!(Reader::new(&file[..file.len() - 1], &schema).is_err());
+        let cut = Reader::new(&file[..file.len() - 1], &schema).err().unwrap();
+        assert!(std::error::Error::source(&cut).is_some(), "{cut}: without its cause");
     }
 
     #[test]

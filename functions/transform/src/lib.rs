@@ -1,8 +1,14 @@
 //! Makes one dimension or fact: CSV in chunks → typed columns, lookups joined → Parquet. Sees no database.
 //!
-//! ```ignore
-//! let transformed = transform::handle(request, &host).await?;
-//! assert_eq!(transformed.status, StepStatus::Done);
+//! ```
+//! use catalog::message::{StepStatus, TransformRequest};
+//!
+//! async fn twice(request: TransformRequest, host: &host::Host) -> catalog::Result<()> {
+//!     let first = transform::handle(request.clone(), host).await?;
+//!     let second = transform::handle(request, host).await?;
+//!     assert_eq!((second.status, second.rows), (StepStatus::AlreadyDone, first.rows));
+//!     Ok(())
+//! }
 //! ```
 
 mod calendar;
@@ -10,6 +16,7 @@ mod lookup;
 mod output;
 mod program;
 mod row;
+mod word;
 
 use std::time::Instant;
 
@@ -18,6 +25,7 @@ use catalog::key::Key;
 use catalog::manifest::{ExtractManifest, ManifestColumn, Part, Reject, TransformManifest};
 use catalog::message::{StepStatus, TransformRequest, Transformed};
 use catalog::{BatchName, Error, Fault, Origin, ROW_VERSION, Result, Table, Target};
+use columnar::Cell;
 use columnar::csv::{Record, Records};
 use host::lake::Created;
 use host::metrics;
@@ -95,29 +103,21 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
     let mut deferred = 0;
     let mut rejects = Vec::new();
     match &target.origin {
-        Origin::Calendar => calendar::write(host, request, target, &mut output).await?,
-        Origin::Table(origin) => {
-            let program = Program::compile(origin, target)?;
-            let mut lookups = Vec::new();
-            for join in &program.joins {
-                lookups.push(Lookup::read(host, request, target, join).await?);
-            }
-            let maker = RowMaker { program: &program, lookups: &lookups, horizon: request.horizon };
-            for source in Sources::of(host, request, origin).await?.parts() {
-                let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
-                let mut records = source.open(&body)?;
-                let (mut record, mut row) = (Record::default(), Vec::new());
-                while records.read(&mut record).map_err(|error| source.damaged(error))? {
-                    match maker.make(&record, &mut row).map_err(|error| source.damaged(error))? {
-                        Verdict::Row => output.push(&row).await?,
-                        Verdict::Deferred => deferred += 1,
-                        Verdict::Rejected(reject) => {
-                            rejects.push(reject);
-                            check_rejects(host, target, &rejects)?;
-                        }
+        Origin::Calendar(attributes) => calendar::write(host, request, target, attributes, &mut output).await?,
+        Origin::Table(derivation) => {
+            let program = Program::of_target(target, derivation)?;
+            let take = async |verdict: Verdict, row: &[Cell<'_>]| {
+                match verdict {
+                    Verdict::Row => output.push(row).await?,
+                    Verdict::Deferred => deferred += 1,
+                    Verdict::Rejected(reject) => {
+                        rejects.push(reject);
+                        check_rejects(host, target, &rejects)?;
                     }
                 }
-            }
+                Ok(())
+            };
+            each_row(host, request, target, &program, take).await?;
         }
     }
     let parts = output.finish().await?;
@@ -137,7 +137,34 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
     })
 }
 
-/// A few bad rows are rejected; many are a mistake of the catalogue or a change of the source, and stop the batch.
+/// Makes a row of every record of the program's origin and hands it to `take` with what became of it.
+///
+/// The lookups are held in the memory of `target`'s function.
+async fn each_row(
+    host: &Host,
+    request: &TransformRequest,
+    target: &Target,
+    program: &Program<'_>,
+    mut take: impl AsyncFnMut(Verdict, &[Cell<'_>]) -> Result<()>,
+) -> Result<()> {
+    let mut lookups = Vec::new();
+    for join in &program.joins {
+        lookups.push(Lookup::read(host, request, target, join).await?);
+    }
+    let maker = RowMaker { program, lookups: &lookups, horizon: request.horizon };
+    for source in Sources::of(host, request, program.table).await?.parts() {
+        let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
+        let mut records = source.open(&body)?;
+        let (mut record, mut row) = (Record::default(), Vec::new());
+        while records.read(&mut record).map_err(|error| source.damaged(error))? {
+            let verdict = maker.make(&record, &mut row).map_err(|error| source.damaged(error))?;
+            take(verdict, &row).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A few rows are rejected; many are a mistake of the catalogue or a change of the source, and stop the batch.
 fn check_rejects(host: &Host, target: &Target, rejects: &[Reject]) -> Result<()> {
     let limit = host.catalog.warehouse.reject_limit;
     if rejects.len() as u64 <= limit {

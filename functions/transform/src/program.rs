@@ -1,15 +1,18 @@
 //! A target's columns resolved to places: which field of which record, read as what, made into what.
 
-use catalog::{ColumnRef, Error, Expression, Fault, Ident, Join, Result, Table, Target, ValueType};
+use catalog::{
+    ColumnRef, Dates, Derivation, Derived, Error, Fault, Ident, Join, Result, Table, Target, TargetColumn, ValueType,
+    Word,
+};
 use columnar::Cell;
 
 /// What is done for every row of a target's origin.
 pub(crate) struct Program<'c> {
     /// The origin's fields that anything is made of: their place in the record, and their type.
     pub(crate) fields: Vec<Field<'c>>,
-    /// The lookups, in the order of the catalogue.
+    /// The lookups.
     pub(crate) joins: Vec<JoinProgram<'c>>,
-    /// The target's columns, in order.
+    /// The columns made, in order.
     pub(crate) columns: Vec<ColumnProgram<'c>>,
     /// Places of the key in the origin's record.
     pub(crate) key: Vec<usize>,
@@ -26,6 +29,7 @@ pub(crate) struct Field<'c> {
 
 /// A lookup.
 pub(crate) struct JoinProgram<'c> {
+    alias: &'c Ident,
     pub(crate) table: &'c Table,
     /// The origin's column that holds the looked-up key, and its place in the origin's record.
     pub(crate) on: &'c Ident,
@@ -45,51 +49,84 @@ pub(crate) enum Input {
     Join(usize, usize),
 }
 
-/// What becomes of it.
-#[derive(Clone, Copy)]
-pub(crate) enum Step {
-    Keep,
-    DateOf,
-    TimeOf,
-    TextToDate,
-    CurrencyName,
-}
-
 pub(crate) struct ColumnProgram<'c> {
     pub(crate) name: &'c Ident,
     pub(crate) input: Input,
-    pub(crate) step: Step,
+    pub(crate) word: Word,
     pub(crate) if_null: Option<Cell<'static>>,
     pub(crate) nullable: bool,
 }
 
 impl<'c> Program<'c> {
+    /// What makes a target's rows.
+    ///
     /// # Errors
     /// `Misconfigured` when a constant is no value of its column.
-    pub(crate) fn compile(table: &'c Table, target: &'c Target) -> Result<Self> {
-        let joins = target.joins.iter().map(JoinProgram::new).collect();
-        let key = table.key.iter().map(|key| key.place).collect();
-        let mut program = Self { fields: Vec::new(), joins, columns: Vec::new(), key, table };
-        for column in &target.columns {
-            let Some((step, of)) = step(&column.expression) else { continue };
-            let if_null = match &column.if_null {
-                Some(text) => Some(columnar::parse(column.value, text.clone().into()).map_err(|error| {
-                    Error::because(Fault::Misconfigured, format!("if_null of {}.{}", target.name, column.name), error)
-                })?),
-                None => None,
-            };
-            let input = program.input(of);
-            program.columns.push(ColumnProgram { name: &column.name, input, step, if_null, nullable: column.nullable });
+    pub(crate) fn of_target(target: &'c Target, derivation: &'c Derivation) -> Result<Self> {
+        let mut program = Self::without_columns(derivation);
+        // One that no column uses is a lookup nevertheless: without it there is no row.
+        for join in &derivation.joins {
+            program.join(join);
+        }
+        for (column, derived) in target.columns.iter().zip(&derivation.columns) {
+            program.column(target, derivation, column, derived)?;
         }
         Ok(program)
     }
 
-    fn input(&mut self, of: &'c ColumnRef) -> Input {
+    /// What makes a fact's dates of one calendar: the program of the fact without its other columns.
+    ///
+    /// # Errors
+    /// `Misconfigured` when a constant is no value of its column.
+    pub(crate) fn of_dates(dates: &Dates<'c>) -> Result<Self> {
+        let mut program = Self::without_columns(dates.derivation);
+        for (column, derived) in &dates.columns {
+            program.column(dates.fact, dates.derivation, column, derived)?;
+        }
+        Ok(program)
+    }
+
+    fn without_columns(derivation: &'c Derivation) -> Self {
+        let key = derivation.table.key.iter().map(|key| key.place).collect();
+        Self { fields: Vec::new(), joins: Vec::new(), columns: Vec::new(), key, table: &derivation.table }
+    }
+
+    fn column(
+        &mut self,
+        target: &Target,
+        derivation: &'c Derivation,
+        column: &'c TargetColumn,
+        derived: &'c Derived,
+    ) -> Result<()> {
+        let if_null = match &column.if_null {
+            Some(text) => Some(columnar::parse(column.value, text.clone().into()).map_err(|error| {
+                Error::because(Fault::Misconfigured, format!("if_null of {}.{}", target.name, column.name), error)
+            })?),
+            None => None,
+        };
+        let input = self.input(derivation, &derived.of);
+        let (word, nullable) = (derived.word, column.nullable);
+        self.columns.push(ColumnProgram { name: &column.name, input, word, if_null, nullable });
+        Ok(())
+    }
+
+    fn input(&mut self, derivation: &'c Derivation, of: &'c ColumnRef) -> Input {
         let field = Field::of(&of.field);
         match of.join {
             None => Input::Origin(remember(&mut self.fields, field)),
-            Some(index) => Input::Join(index, remember(&mut self.joins[index].fields, field)),
+            Some(place) => {
+                let join = self.join(&derivation.joins[place]);
+                Input::Join(join, remember(&mut self.joins[join].fields, field))
+            }
         }
+    }
+
+    /// The place of a lookup in the program, which has it from now on.
+    fn join(&mut self, join: &'c Join) -> usize {
+        self.joins.iter().position(|known| *known.alias == join.alias).unwrap_or_else(|| {
+            self.joins.push(JoinProgram::new(join));
+            self.joins.len() - 1
+        })
     }
 }
 
@@ -102,28 +139,13 @@ impl<'c> Field<'c> {
 impl<'c> JoinProgram<'c> {
     fn new(join: &'c Join) -> Self {
         Self {
+            alias: &join.alias,
             table: &join.table,
             on: &join.on.column.name,
             on_place: join.on.place,
             key_place: join.key.place,
             fields: Vec::new(),
         }
-    }
-}
-
-/// The program of one column on its own: what the calendar does with a fact's dates.
-pub(crate) fn date_column(expression: &Expression) -> Option<(Field<'_>, Step)> {
-    step(expression).map(|(step, of)| (Field::of(&of.field), step))
-}
-
-fn step(expression: &Expression) -> Option<(Step, &ColumnRef)> {
-    match expression {
-        Expression::Column(of) => Some((Step::Keep, of)),
-        Expression::DateOf(of) => Some((Step::DateOf, of)),
-        Expression::TimeOf(of) => Some((Step::TimeOf, of)),
-        Expression::TextToDate(of) => Some((Step::TextToDate, of)),
-        Expression::CurrencyName(of) => Some((Step::CurrencyName, of)),
-        Expression::Calendar(_) => None,
     }
 }
 

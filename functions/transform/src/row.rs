@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use catalog::manifest::Reject;
 use catalog::{Horizon, ValueType};
+use columnar::Cell;
 use columnar::csv::{CsvError, Record};
-use columnar::{Cell, date_of, time_of};
 
 use crate::lookup::Lookup;
-use crate::program::{ColumnProgram, Input, Program, Step};
+use crate::program::{ColumnProgram, Input, Program};
+use crate::word;
 
 pub(crate) struct RowMaker<'m> {
     pub(crate) program: &'m Program<'m>,
@@ -42,7 +43,7 @@ impl From<CsvError> for Trouble {
 }
 
 impl RowMaker<'_> {
-    /// Fills `row` with the target's columns and the row's transaction id.
+    /// Fills `row` with the program's columns and the row's transaction id.
     pub(crate) fn make<'r>(&'r self, record: &Record<'r>, row: &mut Vec<Cell<'r>>) -> Result<Verdict, CsvError> {
         let version = self.version(record)?;
         row.clear();
@@ -123,48 +124,5 @@ fn read<'r>(name: &str, value: ValueType, text: Option<Cow<'r, str>>) -> Result<
 }
 
 fn apply<'r>(column: &ColumnProgram<'_>, cell: &Cell<'r>) -> Result<Cell<'r>, Trouble> {
-    step(column.step, cell).map_err(|what| Trouble::Bad(format!("{}: {what}", column.name)))
-}
-
-/// One word of the vocabulary.
-pub(crate) fn step<'r>(step: Step, cell: &Cell<'r>) -> Result<Cell<'r>, String> {
-    match (step, cell) {
-        (_, Cell::Null) => Ok(Cell::Null),
-        (Step::Keep, cell) => Ok(cell.clone()),
-        (Step::DateOf, cell) => Ok(date_of(cell)),
-        (Step::TimeOf, cell) => Ok(time_of(cell)),
-        (Step::TextToDate, Cell::Text(text)) => columnar::parse(ValueType::Date, text.as_ref().into())
-            .map(own)
-            .map_err(|error| format!("{error} (YYYY-MM-DD)")),
-        (Step::CurrencyName, Cell::Text(code)) => match iso_currency::Currency::from_code(code) {
-            Some(currency) => Ok(Cell::Text(currency.name().to_owned().into())),
-            None => Err(format!("{code:?} is no currency code of ISO 4217")),
-        },
-        (Step::TextToDate | Step::CurrencyName, other) => Err(format!("{other:?} is no text")),
-    }
-}
-
-/// A date borrows nothing from the text it was read from.
-fn own(cell: Cell<'_>) -> Cell<'static> {
-    match cell {
-        Cell::Int(days) => Cell::Int(days),
-        _ => Cell::Null,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_vocabulary() {
-        let text = |text: &'static str| Cell::Text(text.into());
-        assert_eq!(step(Step::CurrencyName, &text("GBP")), Ok(text("Pound sterling")));
-        assert_eq!(step(Step::CurrencyName, &text("XQZ")), Err("\"XQZ\" is no currency code of ISO 4217".to_owned()));
-        assert_eq!(step(Step::TextToDate, &text("1970-01-02")), Ok(Cell::Int(1)));
-        assert_eq!(step(Step::TextToDate, &text("soon")), Err("\"soon\" is no date (YYYY-MM-DD)".to_owned()));
-        assert_eq!(step(Step::DateOf, &Cell::Int(86_400_000_001)), Ok(Cell::Int(1)));
-        assert_eq!(step(Step::TimeOf, &Cell::Int(86_400_000_001)), Ok(Cell::Int(1)));
-        assert_eq!(step(Step::TextToDate, &Cell::Null), Ok(Cell::Null));
-    }
+    word::evaluate(column.word, cell).map_err(|what| Trouble::Bad(format!("{}: {what}", column.name)))
 }

@@ -5,55 +5,59 @@
 
 use std::fmt;
 
-/// A kind of failure. Its wire name never changes: state machines and alarms match on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// The source does not answer, or the connection broke.
-    SourceUnavailable,
-    /// The source answers that it cannot now: a lock, too many connections, a deadlock, a cancelled statement.
-    SourceBusy,
-    /// Wrong password, no such role or database, or SELECT is not granted.
-    SourceAccessDenied,
-    /// A mapped table or column is gone or of another type.
-    SourceSchemaChanged,
-    /// The source refuses a statement for another reason.
-    SourceRefused,
-    /// S3 does not answer or asks to slow down.
-    LakeUnavailable,
-    /// S3 denies the request, or the bucket does not exist.
-    LakeAccessDenied,
-    /// An object that a manifest names is missing, cut short or altered.
-    LakeCorrupt,
-    /// The warehouse does not answer, or the connection broke.
-    WarehouseUnavailable,
-    /// The warehouse answers that it cannot now.
-    WarehouseBusy,
-    /// Wrong password, no such role or database, or a privilege is missing.
-    WarehouseAccessDenied,
-    /// A warehouse table has another shape than the catalogue says.
-    WarehouseSchemaMismatch,
-    /// The warehouse does not hold the batch that this one builds on.
-    WarehouseBehind,
-    /// The warehouse refuses a statement for another reason.
-    WarehouseRefused,
-    /// More rows than the limit have values that the warehouse cannot take.
-    DataRejected,
-    /// Step Functions does not answer the question which executions run.
-    OrchestratorUnavailable,
-    /// The secret with the database credentials cannot be read.
-    SecretUnavailable,
-    /// A setting or the catalogue is missing or wrong.
-    Misconfigured,
-    /// A phase of the pipeline failed and waits for a redrive; raised by `halt` alone.
-    PlanFailed,
-    /// See [`Fault::PlanFailed`].
-    ExtractFailed,
-    /// See [`Fault::PlanFailed`].
-    TransformFailed,
-    /// See [`Fault::PlanFailed`].
-    LoadFailed,
-    /// The program is wrong.
-    Bug,
+use crate::enumeration::enumeration;
+
+enumeration! {
+    /// A kind of failure. Its wire name never changes: state machines and alarms match on it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Fault {
+        /// The source does not answer, or the connection broke.
+        SourceUnavailable,
+        /// The source answers that it cannot now: a lock, too many connections, a deadlock, a cancelled statement.
+        SourceBusy,
+        /// Wrong password, no such role or database, or SELECT is not granted.
+        SourceAccessDenied,
+        /// A mapped table or column is gone or of another type.
+        SourceSchemaChanged,
+        /// The source refuses a statement for another reason.
+        SourceRefused,
+        /// S3 does not answer or asks to slow down.
+        LakeUnavailable,
+        /// S3 denies the request, or the bucket does not exist.
+        LakeAccessDenied,
+        /// An object that a manifest names is missing, cut short or altered.
+        LakeCorrupt,
+        /// The warehouse does not answer, or the connection broke.
+        WarehouseUnavailable,
+        /// The warehouse answers that it cannot now.
+        WarehouseBusy,
+        /// Wrong password, no such role or database, or a privilege is missing.
+        WarehouseAccessDenied,
+        /// A warehouse table has another shape than the catalogue says.
+        WarehouseSchemaMismatch,
+        /// The warehouse does not hold the batch that this one builds on.
+        WarehouseBehind,
+        /// The warehouse refuses a statement for another reason.
+        WarehouseRefused,
+        /// More rows than the limit have values that the warehouse cannot take.
+        DataRejected,
+        /// Step Functions does not answer the question which executions run.
+        OrchestratorUnavailable,
+        /// The secret with the database credentials cannot be read.
+        SecretUnavailable,
+        /// A setting or the catalogue is missing or wrong.
+        Misconfigured,
+        /// A phase of the pipeline failed and waits for a redrive; raised by `halt` alone.
+        PlanFailed,
+        /// See [`Fault::PlanFailed`].
+        ExtractFailed,
+        /// See [`Fault::PlanFailed`].
+        TransformFailed,
+        /// See [`Fault::PlanFailed`].
+        LoadFailed,
+        /// The program is wrong.
+        Bug,
+    }
 }
 
 /// How a state machine retries: `interval · 2^n` seconds, never more than `max_delay`, each time a random part of it.
@@ -71,33 +75,6 @@ pub struct Retry {
 pub const TRANSIENT: Retry = Retry { interval_seconds: 1, max_attempts: 4, max_delay_seconds: 15 };
 
 impl Fault {
-    /// Every fault, in the order of the table.
-    pub const ALL: [Self; 23] = [
-        Self::SourceUnavailable,
-        Self::SourceBusy,
-        Self::SourceAccessDenied,
-        Self::SourceSchemaChanged,
-        Self::SourceRefused,
-        Self::LakeUnavailable,
-        Self::LakeAccessDenied,
-        Self::LakeCorrupt,
-        Self::WarehouseUnavailable,
-        Self::WarehouseBusy,
-        Self::WarehouseAccessDenied,
-        Self::WarehouseSchemaMismatch,
-        Self::WarehouseBehind,
-        Self::WarehouseRefused,
-        Self::DataRejected,
-        Self::OrchestratorUnavailable,
-        Self::SecretUnavailable,
-        Self::Misconfigured,
-        Self::PlanFailed,
-        Self::ExtractFailed,
-        Self::TransformFailed,
-        Self::LoadFailed,
-        Self::Bug,
-    ];
-
     /// The name on the wire: Lambda's `errorType`, Step Functions' `Error`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,15 +1,23 @@
 //! What a checked `pipeline.toml` means. Every reference in it is resolved: [`crate::parse`] makes no other.
 
+mod calendar;
+mod dates;
+mod pg_type;
 mod source;
 mod target;
 mod value_type;
+mod vocabulary;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use calendar::{CalendarAttribute, CalendarRow};
+pub use dates::Dates;
+pub use pg_type::PgType;
 pub use source::{Capture, Field, SourceColumn, Table};
-pub use target::{CalendarAttribute, ColumnRef, Expression, Join, Origin, Reference, Target, TargetColumn, TargetKind};
-pub use value_type::{MAX_PRECISION, PgType, ValueType};
+pub use target::{ColumnRef, Derivation, Join, Origin, Reference, Target, TargetColumn, TargetKind};
+pub use value_type::{Arguments, MAX_PRECISION, TypeName, TypeRow, ValueType};
+pub use vocabulary::{Derived, Word, WordRow};
 
 use crate::sql::Ident;
 
@@ -98,15 +106,13 @@ impl Catalog {
         self.warehouse.targets.iter().find(|target| target.name.as_str() == name)
     }
 
-    /// The source tables whose rows a target is made of: its origin first, then its joins; for a calendar the origins
-    /// of every fact that refers to it. None twice.
+    /// The source tables whose rows a target is made of: its origin first, then its joins; for a calendar the origin of
+    /// every fact that refers to it, and the lookups that the dates come from. None twice.
     #[must_use]
     pub fn sources_of<'c>(&'c self, target: &'c Target) -> Vec<&'c Arc<Table>> {
         let all: Vec<&Arc<Table>> = match &target.origin {
-            Origin::Table(origin) => {
-                std::iter::once(origin).chain(target.joins.iter().map(|join| &join.table)).collect()
-            }
-            Origin::Calendar => self.dates_of(target).into_iter().map(|(table, _)| table).collect(),
+            Origin::Table(derivation) => derivation.tables().collect(),
+            Origin::Calendar(_) => self.dates_of(target).iter().flat_map(Dates::tables).collect(),
         };
         let mut tables: Vec<&Arc<Table>> = Vec::new();
         for table in all {
@@ -117,20 +123,10 @@ impl Catalog {
         tables
     }
 
-    /// Every fact column that refers to this calendar, with the origin table of its fact.
+    /// The dates that a calendar has a row for: of every fact that refers to it, the columns that do.
     #[must_use]
-    pub fn dates_of<'c>(&'c self, calendar: &Target) -> Vec<(&'c Arc<Table>, &'c TargetColumn)> {
-        self.warehouse
-            .targets
-            .iter()
-            .filter_map(|fact| match &fact.origin {
-                Origin::Table(origin) => Some((origin, fact)),
-                Origin::Calendar => None,
-            })
-            .flat_map(|(table, fact)| fact.references().map(move |(column, reference)| (table, column, reference)))
-            .filter(|(_, _, reference)| reference.dimension == calendar.name)
-            .map(|(table, column, _)| (table, column))
-            .collect()
+    pub fn dates_of<'c>(&'c self, calendar: &Target) -> Vec<Dates<'c>> {
+        self.warehouse.targets.iter().filter_map(|fact| Dates::of(fact, calendar)).collect()
     }
 
     /// A digest of everything that decides a target's rows: where it differs from the one of the last commit, the
@@ -140,12 +136,15 @@ impl Catalog {
         let mut tables = self.sources_of(target);
         tables.sort_by_key(|table| &table.name);
         let dates: Vec<_> = match target.origin {
-            Origin::Calendar => {
-                self.dates_of(target).into_iter().map(|(table, column)| (&table.name, column)).collect()
-            }
+            Origin::Calendar(_) => self.dates_of(target).iter().map(described).collect(),
             Origin::Table(_) => Vec::new(),
         };
         let text = serde_json::json!({ "target": target, "tables": tables, "dates": dates }).to_string();
         crate::digest::hex(text.as_bytes())[..16].to_owned()
     }
+}
+
+/// Where a calendar's dates come from, for its fingerprint.
+fn described(dates: &Dates<'_>) -> serde_json::Value {
+    serde_json::json!({ "table": dates.derivation.table.name, "joins": dates.joins, "columns": dates.columns })
 }

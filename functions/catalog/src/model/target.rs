@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::model::source::{Field, Table};
-use crate::model::{PgType, Sizing, ValueType};
+use crate::model::{CalendarAttribute, Derived, PgType, Sizing, ValueType};
 use crate::sql::Ident;
 
 /// A dimension or a fact.
@@ -17,8 +17,6 @@ pub struct Target {
     pub kind: TargetKind,
     /// Where its rows come from.
     pub origin: Origin,
-    /// Lookups, each by one column of the origin table.
-    pub joins: Vec<Join>,
     /// Columns (of `columns`) that identify a row of the origin.
     pub key: Vec<Ident>,
     /// In the order of the file; this is the order in Parquet and in the warehouse.
@@ -48,10 +46,28 @@ pub enum TargetKind {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// A row a row of this source table.
-    Table(Arc<Table>),
-    /// A row for every date that a fact refers to.
-    Calendar,
+    /// A row a row of a source table.
+    Table(Derivation),
+    /// A row for every date that a fact refers to: what each of the target's columns, in their order, says of the date.
+    Calendar(Vec<CalendarAttribute>),
+}
+
+/// How the rows of a source table become the rows of a target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Derivation {
+    /// The table: the origin.
+    pub table: Arc<Table>,
+    /// Lookups, each by one column of the origin.
+    pub joins: Vec<Join>,
+    /// How each of the target's columns, in their order, comes about.
+    pub columns: Vec<Derived>,
+}
+
+impl Derivation {
+    /// The source tables that it reads: the origin first, then the lookups.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        std::iter::once(&self.table).chain(self.joins.iter().map(|join| &join.table))
+    }
 }
 
 /// A lookup: `origin.on = table.key`.
@@ -72,8 +88,6 @@ pub struct Join {
 pub struct TargetColumn {
     /// Its name.
     pub name: Ident,
-    /// How its values come about.
-    pub expression: Expression,
     /// The type its values travel as.
     pub value: ValueType,
     /// The type of the column in the warehouse.
@@ -100,89 +114,13 @@ pub struct Reference {
     pub key: Ident,
 }
 
-/// The vocabulary of derived columns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Expression {
-    /// The value as it is.
-    Column(ColumnRef),
-    /// The day of a timestamp.
-    DateOf(ColumnRef),
-    /// The time of day of a timestamp.
-    TimeOf(ColumnRef),
-    /// A date written as text, `2024-11-15`.
-    TextToDate(ColumnRef),
-    /// The ISO 4217 name of a currency code.
-    CurrencyName(ColumnRef),
-    /// An attribute of the calendar row's own date.
-    Calendar(CalendarAttribute),
-}
-
-impl Expression {
-    /// The source column it reads, if it reads one.
-    #[must_use]
-    pub fn column(&self) -> Option<&ColumnRef> {
-        match self {
-            Self::Column(column)
-            | Self::DateOf(column)
-            | Self::TimeOf(column)
-            | Self::TextToDate(column)
-            | Self::CurrencyName(column) => Some(column),
-            Self::Calendar(_) => None,
-        }
-    }
-}
-
 /// A column of the origin table or of a join.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ColumnRef {
-    /// The join it belongs to (index into [`Target::joins`]); `None` is the origin table.
+    /// The join it belongs to (index into [`Derivation::joins`]); `None` is the origin table.
     pub join: Option<usize>,
     /// The column there.
     pub field: Field,
-}
-
-/// What can be said of a date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CalendarAttribute {
-    /// The date itself; the key.
-    Date,
-    /// 2024
-    Year,
-    /// 1 to 12.
-    Month,
-    /// 1 to 31.
-    Day,
-    /// ISO 8601: Monday 1 to Sunday 7.
-    DayOfWeek,
-    /// Monday.
-    DayName,
-    /// January.
-    MonthName,
-    /// 1 to 4.
-    Quarter,
-}
-
-impl CalendarAttribute {
-    pub(crate) const NAMES: [(&'static str, Self); 8] = [
-        ("date", Self::Date),
-        ("year", Self::Year),
-        ("month", Self::Month),
-        ("day", Self::Day),
-        ("day_of_week", Self::DayOfWeek),
-        ("day_name", Self::DayName),
-        ("month_name", Self::MonthName),
-        ("quarter", Self::Quarter),
-    ];
-
-    pub(crate) fn value(self) -> ValueType {
-        match self {
-            Self::Date => ValueType::Date,
-            Self::Year | Self::Month | Self::Day | Self::DayOfWeek | Self::Quarter => ValueType::Integer,
-            Self::DayName | Self::MonthName => ValueType::Text,
-        }
-    }
 }
 
 impl Target {

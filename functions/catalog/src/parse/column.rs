@@ -6,16 +6,47 @@ use std::sync::Arc;
 use super::source::SourceDraft;
 use super::warehouse::JoinDraft;
 use crate::document::{At, Notes, Section};
-use crate::model::{CalendarAttribute, ColumnRef, Expression, PgType, Table, TargetColumn, ValueType};
+use crate::model::{CalendarAttribute, ColumnRef, Derived, PgType, Table, TargetColumn, ValueType, Word};
 use crate::sql::Ident;
 
-/// The words that say how a column comes about; a column has exactly one.
-const VOCABULARY: [&str; 6] = ["from", "date_of", "time_of", "text_to_date", "currency_name", "calendar"];
-const ATTRIBUTES: [&str; 9] =
-    ["from", "date_of", "time_of", "text_to_date", "currency_name", "calendar", "type", "if_null", "references"];
+/// What a column may say beside how it comes about.
+const ATTRIBUTES: [&str; 3] = ["type", "if_null", "references"];
 
-/// How a column comes about, its type, whether it may be null, and whether the type is known (a mistake may hide it).
-type Derived = (Expression, ValueType, bool, bool);
+/// Says how a column comes about; a column has exactly one.
+#[derive(Clone, Copy)]
+enum Maker {
+    Word(Word),
+    Calendar,
+}
+
+impl Maker {
+    fn all() -> impl Iterator<Item = Self> {
+        Word::ALL.into_iter().map(Self::Word).chain([Self::Calendar])
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Word(word) => word.name(),
+            Self::Calendar => "calendar",
+        }
+    }
+}
+
+/// How a column comes about.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Expression {
+    Derived(Derived),
+    Calendar(CalendarAttribute),
+}
+
+/// How a column comes about, and what is known of its values.
+struct Made {
+    expression: Expression,
+    value: ValueType,
+    nullable: bool,
+    /// Whether the type is known: a mistake may hide it.
+    is_clear: bool,
+}
 
 /// What a column of one target may name.
 pub(super) struct Scope<'s> {
@@ -29,6 +60,7 @@ pub(super) struct Scope<'s> {
 /// A column as far as one target's section tells: what it refers to is resolved once every target is read.
 pub(super) struct ColumnDraft {
     pub(super) column: TargetColumn,
+    pub(super) expression: Expression,
     pub(super) references: Option<At<Ident>>,
 }
 
@@ -43,33 +75,35 @@ pub(super) fn read(
     let mut silent = Notes::default();
     let Some(section) = listed.section(&mut silent, key) else {
         let word = listed.text(notes, key)?;
-        let (of, _) = resolve(notes, &word, scope)?;
-        let value = of.field.column.value;
+        let made = derived(notes, Word::From, &word, scope)?;
         let column = TargetColumn {
             name: name.value.clone(),
-            value,
-            pg_type: PgType::of(value),
-            nullable: nullable(&of, scope),
+            value: made.value,
+            pg_type: PgType::of(made.value),
+            nullable: made.nullable,
             if_null: None,
             references: None,
-            expression: Expression::Column(of),
             line,
         };
-        return Some(ColumnDraft { column, references: None });
+        return Some(ColumnDraft { column, expression: made.expression, references: None });
     };
-    section.only(notes, &ATTRIBUTES);
-    let words: Vec<&str> = VOCABULARY.into_iter().filter(|word| section.has(word)).collect();
-    let [word] = words[..] else {
-        let message = if words.is_empty() { "does not say where its value comes from" } else { "says it twice" };
-        let help = format!("use one of {}", VOCABULARY.join(", "));
+    let known: Vec<&str> = Maker::all().map(Maker::name).chain(ATTRIBUTES).collect();
+    section.only(notes, &known);
+    let makers: Vec<Maker> = Maker::all().filter(|maker| section.has(maker.name())).collect();
+    let [maker] = makers[..] else {
+        let message = if makers.is_empty() { "does not say where its value comes from" } else { "says it twice" };
+        let help = format!("use one of {}", Maker::all().map(Maker::name).collect::<Vec<_>>().join(", "));
         notes.add(&section.span, format!("{}.{key} {message}", scope.target), Some(help));
         return None;
     };
-    let argument = section.text(notes, word)?;
-    let (expression, value, mut nullable, is_clear) = expression(notes, word, &argument, scope)?;
+    let argument = section.text(notes, maker.name())?;
+    let Made { expression, value, mut nullable, is_clear } = match maker {
+        Maker::Word(word) => derived(notes, word, &argument, scope)?,
+        Maker::Calendar => calendar(notes, &argument, scope)?,
+    };
     let if_null = section.constant(notes, "if_null");
     if let Some(constant) = &if_null {
-        if is_clear && !is_constant_of(value, &constant.value) {
+        if is_clear && !value.has_constant(&constant.value) {
             notes.add(&constant.span, format!("{:?} is no {value}", constant.value), None);
         }
         nullable = false;
@@ -88,7 +122,6 @@ pub(super) fn read(
     let references = section.text(notes, "references").and_then(|word| notes.ident(&word));
     let column = TargetColumn {
         name: name.value.clone(),
-        expression,
         value,
         pg_type: pg_type.unwrap_or_else(|| PgType::of(value)),
         nullable,
@@ -96,39 +129,43 @@ pub(super) fn read(
         references: None,
         line,
     };
-    Some(ColumnDraft { column, references })
+    Some(ColumnDraft { column, expression, references })
 }
 
-fn expression(notes: &mut Notes, word: &str, argument: &At<String>, scope: &Scope<'_>) -> Option<Derived> {
-    if word == "calendar" {
-        let names = CalendarAttribute::NAMES;
-        let Some((_, attribute)) = names.iter().find(|(name, _)| *name == argument.value) else {
-            let message = format!("{:?} is nothing a calendar knows", argument.value);
-            notes.unknown(&argument.span, message, &argument.value, names.map(|(name, _)| name));
-            return None;
-        };
-        if scope.table.is_some() {
-            let message = format!("{} comes from a table; only a calendar has calendar columns", scope.target);
-            notes.add(&argument.span, message, None);
-        }
-        return Some((Expression::Calendar(*attribute), attribute.value(), false, true));
-    }
-    let (of, is_clear) = resolve(notes, argument, scope)?;
-    let source = of.field.column.clone();
-    let nullable = nullable(&of, scope);
-    let (expression, value, accepts): (_, _, &[ValueType]) = match word {
-        "date_of" => (Expression::DateOf(of), ValueType::Date, &[ValueType::Timestamp, ValueType::TimestampTz]),
-        "time_of" => (Expression::TimeOf(of), ValueType::Time, &[ValueType::Timestamp, ValueType::TimestampTz]),
-        "text_to_date" => (Expression::TextToDate(of), ValueType::Date, &[ValueType::Text]),
-        "currency_name" => (Expression::CurrencyName(of), ValueType::Text, &[ValueType::Text]),
-        _ => return Some((Expression::Column(of), source.value, nullable, is_clear)),
+/// `calendar = "quarter"`.
+fn calendar(notes: &mut Notes, argument: &At<String>, scope: &Scope<'_>) -> Option<Made> {
+    let known = CalendarAttribute::ALL;
+    let Some(attribute) = known.into_iter().find(|attribute| attribute.name() == argument.value) else {
+        let message = format!("{:?} is nothing a calendar knows", argument.value);
+        notes.unknown(&argument.span, message, &argument.value, known.map(CalendarAttribute::name));
+        return None;
     };
-    if !accepts.contains(&source.value) && is_clear {
-        let wanted: Vec<String> = accepts.iter().map(ToString::to_string).collect();
-        let message = format!("{word} reads {}, but {} is {}", wanted.join(" or "), source.name, source.value);
+    if scope.table.is_some() {
+        let message = format!("{} comes from a table; only a calendar has calendar columns", scope.target);
         notes.add(&argument.span, message, None);
     }
-    Some((expression, value, nullable, true))
+    let (expression, value) = (Expression::Calendar(attribute), attribute.value());
+    Some(Made { expression, value, nullable: false, is_clear: true })
+}
+
+/// `date_of = "created_at"`.
+fn derived(notes: &mut Notes, word: Word, argument: &At<String>, scope: &Scope<'_>) -> Option<Made> {
+    let (of, is_clear) = resolve(notes, argument, scope)?;
+    let source = &of.field.column;
+    if let Some(reads) = word.row().reads
+        && !word.accepts(source.value)
+        && is_clear
+    {
+        let wanted: Vec<String> = reads.iter().map(ToString::to_string).collect();
+        let message = format!("{} reads {}, but {} is {}", word.name(), wanted.join(" or "), source.name, source.value);
+        notes.add(&argument.span, message, None);
+    }
+    Some(Made {
+        value: word.gives(source.value),
+        nullable: nullable(&of, scope),
+        is_clear: is_clear || word.row().gives.is_some(),
+        expression: Expression::Derived(Derived { word, of }),
+    })
 }
 
 /// `"column"` of the origin table or `"join.column"`; and whether its type is known.
@@ -162,31 +199,4 @@ fn resolve(notes: &mut Notes, word: &At<String>, scope: &Scope<'_>) -> Option<(C
 fn nullable(of: &ColumnRef, scope: &Scope<'_>) -> bool {
     let by_join = of.join.and_then(|index| scope.joins[index].on.as_ref()).is_some_and(|on| on.column.nullable);
     of.field.column.nullable || by_join
-}
-
-/// Whether `text` is how Postgres prints a value of that type. Only the types that a default makes sense for.
-fn is_constant_of(value: ValueType, text: &str) -> bool {
-    match value {
-        ValueType::Text => true,
-        ValueType::SmallInt => text.parse::<i16>().is_ok(),
-        ValueType::Integer => text.parse::<i32>().is_ok(),
-        ValueType::BigInt => text.parse::<i64>().is_ok(),
-        ValueType::Boolean => matches!(text, "t" | "f"),
-        ValueType::Date => text.parse::<chrono::NaiveDate>().is_ok(),
-        ValueType::Numeric { precision, scale } => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-            !whole.is_empty()
-                && whole.len() <= usize::from(precision - scale).max(1)
-                && fraction.len() <= usize::from(scale)
-                && format!("{whole}{fraction}").bytes().all(|b| b.is_ascii_digit())
-        }
-        ValueType::Real
-        | ValueType::Double
-        | ValueType::Time
-        | ValueType::Timestamp
-        | ValueType::TimestampTz
-        | ValueType::Uuid
-        | ValueType::Json => false,
-    }
 }

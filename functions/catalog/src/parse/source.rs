@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{line, sized};
 use crate::document::{At, Notes, Section};
-use crate::model::{Capture, Field, PgType, Source, SourceColumn, Table, ValueType};
+use crate::model::{Capture, Field, PgType, Source, SourceColumn, Table, TypeName, ValueType};
 use crate::sql::Ident;
 
 const CAPTURES: [(&str, Capture); 2] = [("changes", Capture::Changes), ("snapshot", Capture::Snapshot)];
@@ -123,25 +123,13 @@ fn column_type(notes: &mut Notes, declared: &At<String>) -> Option<(ValueType, b
         }
         Some(pg) => Some((pg.value, nullable)),
         None => {
-            let known = [
-                "smallint",
-                "integer",
-                "bigint",
-                "numeric(10,2)",
-                "real",
-                "double precision",
-                "boolean",
-                "text",
-                "varchar",
-                "date",
-                "time",
-                "timestamp",
-                "timestamptz",
-                "uuid",
-                "jsonb",
-            ];
             let base = name.split('(').next().unwrap_or(name);
-            notes.unknown(&declared.span, format!("{name:?} is no type that can be carried"), base, known);
+            notes.unknown(
+                &declared.span,
+                format!("{name:?} is no type that can be carried"),
+                base,
+                TypeName::ALL.map(TypeName::name),
+            );
             None
         }
     }

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::column::ColumnDraft;
+use super::column::{ColumnDraft, Expression};
 use super::source::SourceDraft;
 use super::{column, line, sized};
 use crate::document::{At, Notes, Section};
 use crate::model::{
-    CalendarAttribute, Capture, Expression, Field, Join, Origin, Reference, Sizing, Table, Target, TargetKind,
-    ValueType, Warehouse,
+    CalendarAttribute, Capture, Derivation, Derived, Field, Join, Origin, Reference, Sizing, Table, Target, TargetKind,
+    ValueType, Warehouse, Word,
 };
 use crate::sql::Ident;
 
@@ -51,7 +51,8 @@ pub(super) fn read(
 struct TargetDraft<'s> {
     name: Ident,
     kind: TargetKind,
-    origin: Origin,
+    /// `None` for a calendar.
+    table: Option<&'s Arc<Table>>,
     joins: Vec<JoinDraft<'s>>,
     key: Vec<Ident>,
     columns: Vec<ColumnDraft>,
@@ -77,13 +78,34 @@ impl TargetDraft<'_> {
         let join = |join: JoinDraft<'_>| {
             Some(Join { alias: join.alias, table: Arc::clone(join.table), key: join.key?, on: join.on? })
         };
+        let (columns, expressions): (Vec<_>, Vec<_>) =
+            self.columns.into_iter().map(|draft| (draft.column, draft.expression)).unzip();
+        let origin = match self.table {
+            Some(table) => {
+                let derived = |expression| match expression {
+                    Expression::Derived(derived) => Some(derived),
+                    Expression::Calendar(_) => None,
+                };
+                Origin::Table(Derivation {
+                    table: Arc::clone(table),
+                    joins: self.joins.into_iter().map(join).collect::<Option<_>>()?,
+                    columns: expressions.into_iter().map(derived).collect::<Option<_>>()?,
+                })
+            }
+            None => {
+                let attribute = |expression| match expression {
+                    Expression::Calendar(attribute) => Some(attribute),
+                    Expression::Derived(_) => None,
+                };
+                Origin::Calendar(expressions.into_iter().map(attribute).collect::<Option<_>>()?)
+            }
+        };
         Some(Target {
             name: self.name,
             kind: self.kind,
-            origin: self.origin,
-            joins: self.joins.into_iter().map(join).collect::<Option<_>>()?,
+            origin,
             key: self.key,
-            columns: self.columns.into_iter().map(|draft| draft.column).collect(),
+            columns,
             sizing: self.sizing,
             line: self.line,
         })
@@ -139,7 +161,7 @@ fn target<'s>(
     Some(TargetDraft {
         name: name.value.clone(),
         kind,
-        origin: table.map_or(Origin::Calendar, |table| Origin::Table(Arc::clone(table))),
+        table,
         joins,
         key,
         columns,
@@ -234,11 +256,10 @@ fn key(
     table: Option<&Arc<Table>>,
     drafts: &[ColumnDraft],
 ) -> Vec<Ident> {
-    let columns = || drafts.iter().map(|draft| &draft.column);
     let Some(table) = table else {
         let date = Expression::Calendar(CalendarAttribute::Date);
         let key: Vec<Ident> =
-            columns().filter(|column| column.expression == date).map(|column| column.name.clone()).collect();
+            drafts.iter().filter(|draft| draft.expression == date).map(|draft| draft.column.name.clone()).collect();
         if key.len() != 1 {
             notes.add(span, format!("the calendar {} needs one column with calendar = \"date\"", name.value), None);
         }
@@ -246,9 +267,12 @@ fn key(
     };
     let mut key = Vec::new();
     for part in &table.key {
-        let carries = |expression: &Expression| matches!(expression, Expression::Column(of) if of.join.is_none() && of.field.place == part.place);
-        match columns().find(|column| carries(&column.expression)) {
-            Some(column) => key.push(column.name.clone()),
+        let carries = |draft: &&ColumnDraft| match &draft.expression {
+            Expression::Derived(Derived { word: Word::From, of }) => of.join.is_none() && of.field.place == part.place,
+            Expression::Derived(_) | Expression::Calendar(_) => false,
+        };
+        match drafts.iter().find(carries) {
+            Some(draft) => key.push(draft.column.name.clone()),
             None => {
                 let part = &part.column.name;
                 let help = format!("add {part} = \"{part}\": without it a changed row is not known again");

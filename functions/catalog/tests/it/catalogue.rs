@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use catalog::{Capture, Catalog, Deployment, Expression, Function, Ident, ValueType};
+use catalog::{CalendarAttribute, Capture, Catalog, Deployment, Function, Ident, Origin, ValueType, Word};
 
 use crate::shipped;
 
@@ -57,8 +57,10 @@ fn a_dimension_knows_everything_it_is_made_of() {
 fn whatever_is_joined_is_a_snapshot() {
     let catalog = totesys();
     for target in &catalog.warehouse.targets {
-        for join in &target.joins {
-            assert_eq!(join.table.capture, Capture::Snapshot, "{}", target.name);
+        if let Origin::Table(derivation) = &target.origin {
+            for join in &derivation.joins {
+                assert_eq!(join.table.capture, Capture::Snapshot, "{}", target.name);
+            }
         }
     }
 }
@@ -111,21 +113,54 @@ fn a_definition_that_decides_rows_changes_the_fingerprint_and_nothing_else_does(
 #[test]
 fn every_word_of_the_vocabulary_is_used_and_read() {
     let catalog = totesys();
-    let words: BTreeSet<&str> = catalog
-        .warehouse
-        .targets
-        .iter()
-        .flat_map(|target| &target.columns)
-        .map(|column| match column.expression {
-            Expression::Column(_) => "from",
-            Expression::DateOf(_) => "date_of",
-            Expression::TimeOf(_) => "time_of",
-            Expression::TextToDate(_) => "text_to_date",
-            Expression::CurrencyName(_) => "currency_name",
-            Expression::Calendar(_) => "calendar",
-        })
-        .collect();
-    assert_eq!(words.len(), 6);
+    let mut attributes = 0;
+    let mut words = Vec::new();
+    for target in &catalog.warehouse.targets {
+        match &target.origin {
+            Origin::Table(derivation) => words.extend(derivation.columns.iter().map(|derived| derived.word)),
+            Origin::Calendar(said) => attributes += said.len(),
+        }
+    }
+    assert!(Word::ALL.iter().all(|word| words.contains(word)), "{words:?}");
+    assert_eq!(attributes, CalendarAttribute::ALL.len());
+}
+
+#[test]
+fn every_target_says_of_each_column_how_it_comes_about() {
+    for target in totesys().warehouse.targets {
+        let said = match &target.origin {
+            Origin::Table(derivation) => derivation.columns.len(),
+            Origin::Calendar(attributes) => attributes.len(),
+        };
+        assert_eq!(said, target.columns.len(), "{}", target.name);
+    }
+}
+
+#[test]
+fn a_calendar_knows_the_lookup_that_a_date_comes_from() {
+    let text = "
+        [pipeline]
+        name = 'p'
+        [source.tables]
+        line = { key = 'id', capture = 'snapshot', columns = { id = 'integer', order_id = 'integer', day = 'date' } }
+        header = { key = 'id', capture = 'snapshot', columns = { id = 'integer', day = 'date' } }
+        product = { key = 'id', capture = 'snapshot', columns = { id = 'integer', day = 'date' } }
+        [dimensions.dim_date]
+        calendar = true
+        columns = { day = { calendar = 'date' } }
+        [facts.fact_line]
+        from = 'line'
+        surrogate_key = 'n'
+        joins.header.on = 'order_id'
+        joins.product.on = 'order_id'
+        columns = { id = 'id', day = { from = 'header.day', references = 'dim_date' }, launched = 'product.day' }
+    ";
+    let catalog = Catalog::parse("p", text).unwrap_or_else(|problems| panic!("{problems}"));
+    let calendar = catalog.target("dim_date").unwrap();
+    let sources: Vec<&str> = catalog.sources_of(calendar).iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(sources, ["line", "header"]);
+    let by_product = Catalog::parse("p", &text.replace("'header.day'", "'product.day'")).unwrap();
+    assert_ne!(by_product.fingerprint(by_product.target("dim_date").unwrap()), catalog.fingerprint(calendar));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod catalogue;
+mod docs;
 mod mistakes;
 
 /// The text of the shipped catalogue.

@@ -112,6 +112,9 @@ enum Command {
         /// Where the state machine goes.
         #[arg(long, default_value = "statemachine/etl.asl.json", value_name = "FILE")]
         definition: PathBuf,
+        /// The page of the documentation whose generated parts are renewed, where it is there.
+        #[arg(long, default_value = "docs/catalogue.md", value_name = "FILE")]
+        page: PathBuf,
     },
     /// Fill an empty source with totesys: generated, or from a dump.
     Seed {
@@ -241,7 +244,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome> {
         None => local::serve(&common, cli.local, cli.trade).await,
         Some(Command::Run { local, full, json }) => local::run(&common, local, full, json).await,
         Some(Command::Check { source, warehouse, json }) => check::check(&common, source, warehouse, json).await,
-        Some(Command::Synth { check, definition }) => synth::synth(&common, &definition, check),
+        Some(Command::Synth { check, definition, page }) => synth::synth(&common, &definition, &page, check),
         Some(Command::Seed { sample, from, source }) => data::seed(&common, &sample, from, source).await,
         Some(Command::Trade { every, times, seed, source }) => data::trade(&common, every, times, seed, source).await,
         Some(Command::Start { at, full, follow }) => orchestrator::start(&common, &at, full, follow).await,
