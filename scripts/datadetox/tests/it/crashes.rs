@@ -6,9 +6,8 @@ use std::time::Duration;
 use asl::Status;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use sqlx::ConnectOptions as _;
 
-use crate::world::{World, execute};
+use crate::world::World;
 
 /// The processes of that function (or of any, for `""`) whose environment names this endpoint.
 pub(crate) fn functions(endpoint: &str, function: &str) -> Vec<Pid> {
@@ -98,24 +97,6 @@ async fn functions_killed_all_the_time_end_in_success_or_in_a_notice_and_the_nex
     }
     drop(trader);
     world.load().await;
-    world.assert_same_as_source().await;
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn a_load_killed_in_its_transaction_leaves_nothing_and_is_tried_again() {
-    let mut world = World::new().await;
-    world.load().await;
-    world.application("UPDATE staff SET first_name = 'Killed'").await;
-    let mut holder =
-        world.stack.postgres.as_ref().expect("Postgres").options("loader").connect().await.expect("it answers");
-    execute(&mut holder, "BEGIN; LOCK TABLE etl.batch IN ACCESS EXCLUSIVE MODE").await;
-    let name = world.start(json!({})).await;
-    world.kill_one("load").await;
-    execute(&mut holder, "ROLLBACK").await;
-    let run = world.wait(&name).await;
-    assert_eq!((run.status, run.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 20])]));
-    assert_eq!(world.events(&name, "TaskFailed"), 1);
     world.assert_same_as_source().await;
     world.stop().await;
 }

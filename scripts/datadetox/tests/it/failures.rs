@@ -36,12 +36,12 @@ impl World {
         assert!(run.failure.1.contains(cause), "{}", run.failure.1);
     }
 
-    /// The only part of an object's owner in a batch.
-    fn part(&self, bucket: &str, owner: &str, batch: &str) -> PathBuf {
-        let folder = self.path(&format!("home/lake/totesys-{bucket}/{owner}/{batch}"));
-        let files = std::fs::read_dir(&folder).expect("the owner has objects");
+    /// The only part that was read of a table in a batch.
+    fn part(&self, table: &str, batch: &str) -> PathBuf {
+        let folder = self.path(&format!("home/lake/totesys-ingestion/{table}/{batch}"));
+        let files = std::fs::read_dir(&folder).expect("the table has objects");
         let mut parts = files.map(|file| file.expect("it can be read").path());
-        parts.find(|path| path.to_string_lossy().contains("part-")).expect("the owner has a part")
+        parts.find(|path| path.to_string_lossy().contains("part-")).expect("the table has a part")
     }
 }
 
@@ -148,7 +148,7 @@ async fn a_corrupt_csv_object_is_named_and_a_full_run_reads_past_it() {
     let mut world = World::new().await;
     let first = world.load().await;
     // The newest whole copy of department is the first batch's.
-    let part = world.part("ingestion", "department", &first.name);
+    let part = world.part("department", &first.name);
     let good = std::fs::read(&part).expect("it can be read");
     let mut bad = good.clone();
     bad[20] ^= 1;
@@ -165,28 +165,6 @@ async fn a_corrupt_csv_object_is_named_and_a_full_run_reads_past_it() {
     world.assert_failed(&lost, "TransformFailed", &["is missing"]).await;
     let healed = world.run_with(serde_json::json!({ "full": true })).await;
     assert_eq!((healed.status, healed.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 1])]));
-    world.assert_same_as_source().await;
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn a_corrupt_parquet_object_loads_nothing_and_the_next_run_heals() {
-    let mut world = changed().await;
-    // The load fails first for another reason, so that the objects of the batch can be damaged before it reads them.
-    world.warehouse_does("ALTER TABLE dim_staff RENAME first_name TO forename").await;
-    let run = world.run().await;
-    let causes = ["Warehouse.SchemaMismatch", "dim_staff.first_name does not exist"];
-    world.assert_failed(&run, "LoadFailed", &causes).await;
-    world.warehouse_does("ALTER TABLE dim_staff RENAME forename TO first_name").await;
-    let part = world.part("processed", "fact_sales_order", &run.name);
-    let mut bytes = std::fs::read(&part).expect("it can be read");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x40;
-    std::fs::write(&part, bytes).expect("it can be written");
-    world.redrive(&run.name).await;
-    let again = world.wait(&run.name).await;
-    world.assert_failed(&again, "LoadFailed", &["Lake.Corrupt", "SHA-256 differs"]).await;
-    world.load().await;
     world.assert_same_as_source().await;
     world.stop().await;
 }

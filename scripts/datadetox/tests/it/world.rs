@@ -116,25 +116,6 @@ impl World {
         }
     }
 
-    /// What a task of a run was given the last time: the payload of a function.
-    pub(crate) fn task_input(&self, run: &str, state: &str) -> Value {
-        let entry = self.stack.execution(run).expect("it was started");
-        let execution = entry.read();
-        let entered = execution
-            .events
-            .iter()
-            .rfind(|event| event.kind.name() == "TaskStateEntered" && event.kind.state_name() == Some(state));
-        let entered = entered.expect("it was entered").id;
-        let scheduled = execution.events.iter().filter(|event| event.previous == entered);
-        let mut parameters = scheduled.filter_map(|event| match &event.kind {
-            EventKind::TaskScheduled { parameters, .. } => Some(parameters),
-            _ => None,
-        });
-        let parameters = parameters.next_back().expect("it was scheduled");
-        let parameters: Value = serde_json::from_str(parameters).expect("parameters are JSON");
-        parameters["Payload"].clone()
-    }
-
     /// Waits until an execution's history holds such an event of a state.
     pub(crate) async fn until_state(&self, run: &str, state: &str, kind: &str) {
         let entry = self.stack.execution(run).expect("it was started");
