@@ -25,7 +25,7 @@ use futures_util::TryStreamExt as _;
 use host::lake::Created;
 use host::metrics;
 use host::postgres::classify;
-use host::{Bucket, Host};
+use host::{Bucket, Host, Needs, RuntimeError};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::parts::PartWriter;
@@ -33,6 +33,14 @@ use crate::statement::{Range, Select};
 
 /// Left for recording a slice and answering, beside the time that reading it takes.
 const MARGIN: Duration = Duration::from_secs(5);
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::SOURCE, handle).await
+}
 
 /// Reads a table, or goes on reading it.
 ///

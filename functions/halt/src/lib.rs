@@ -12,9 +12,18 @@
 
 use catalog::message::{HaltRequest, Phase};
 use catalog::{Error, Fault, Result};
+use host::RuntimeError;
 
 /// The longest cause: Step Functions cuts one at 32,768 characters.
 const MAX_CAUSE: usize = 30_000;
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve_pure(handle).await
+}
 
 /// Lets a redriven execution go on; answers the phase it goes on with.
 ///

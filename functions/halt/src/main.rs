@@ -4,5 +4,5 @@ use host::RuntimeError;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    host::serve_pure(halt::handle).await
+    halt::serve().await
 }

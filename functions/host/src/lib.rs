@@ -30,7 +30,7 @@ pub use answer::cause;
 pub use clock::now;
 pub use entry::{RuntimeError, serve, serve_pure};
 pub use lake::{Bucket, Lake};
-pub use settings::{Needs, Settings};
+pub use settings::{Needs, Settings, handler};
 
 /// What a handler works with: the catalogue, connected clients, and the call it serves.
 #[derive(Clone)]

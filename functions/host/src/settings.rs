@@ -38,6 +38,17 @@ pub struct Settings {
     warehouse_place: Place,
 }
 
+/// `_HANDLER`, as Lambda sets it: the handler that the function is deployed with.
+#[must_use]
+pub fn handler() -> String {
+    variable_of_process("_HANDLER").unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where a function reads its environment")]
+fn variable_of_process(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Where a database is, as far as its secret does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -51,10 +62,7 @@ impl Settings {
     /// # Errors
     /// `Misconfigured` with the name of every needed setting that is missing.
     pub fn from_environment(needs: Needs) -> Result<Self> {
-        Self::of(needs, |name| {
-            #[expect(clippy::disallowed_methods, reason = "this is where a function reads its environment")]
-            std::env::var(name).ok()
-        })
+        Self::of(needs, variable_of_process)
     }
 
     /// Reads another environment than the process', variable by variable.

@@ -21,11 +21,19 @@ use catalog::state::Commit;
 use catalog::{Error, Fault, Ident, Result, Side, Target};
 use host::metrics;
 use host::postgres::classify;
-use host::{Bucket, Host};
+use host::{Bucket, Host, Needs, RuntimeError};
 use sqlx::PgConnection;
 
 use crate::ledger::Ledger;
 use crate::stage::Stage;
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::WAREHOUSE, handle).await
+}
 
 /// Loads a batch, once.
 ///

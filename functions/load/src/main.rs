@@ -1,8 +1,8 @@
 //! The Lambda function `load`.
 
-use host::{Needs, RuntimeError};
+use host::RuntimeError;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    host::serve(Needs::WAREHOUSE, load::handle).await
+    load::serve().await
 }

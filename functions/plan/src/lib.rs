@@ -21,7 +21,15 @@ use catalog::message::{Plan, PlanRequest, PlanStatus};
 use catalog::state::Commit;
 use catalog::{Error, Fault, Horizon, Result, Side};
 use host::postgres::agree;
-use host::{Bucket, Host};
+use host::{Bucket, Host, Needs, RuntimeError};
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::SOURCE, handle).await
+}
 
 /// Plans a batch.
 ///

@@ -1,8 +1,8 @@
 //! The Lambda function `plan`.
 
-use host::{Needs, RuntimeError};
+use host::RuntimeError;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    host::serve(Needs::SOURCE, plan::handle).await
+    plan::serve().await
 }

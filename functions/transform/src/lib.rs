@@ -21,12 +21,20 @@ use catalog::{BatchName, Error, Fault, Origin, ROW_VERSION, Result, Table, Targe
 use columnar::csv::{Record, Records};
 use host::lake::Created;
 use host::metrics;
-use host::{Bucket, Host};
+use host::{Bucket, Host, Needs, RuntimeError};
 
 use crate::lookup::Lookup;
 use crate::output::ParquetParts;
 use crate::program::Program;
 use crate::row::{RowMaker, Verdict};
+
+/// Serves calls of the function until the Runtime API goes away.
+///
+/// # Errors
+/// When the Runtime API cannot be spoken to.
+pub async fn serve() -> std::result::Result<(), RuntimeError> {
+    host::serve(Needs::LAKE, handle).await
+}
 
 /// Transforms what the plan names.
 ///

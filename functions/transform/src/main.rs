@@ -1,8 +1,8 @@
 //! The Lambda function `transform`.
 
-use host::{Needs, RuntimeError};
+use host::RuntimeError;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
-    host::serve(Needs::LAKE, transform::handle).await
+    transform::serve().await
 }

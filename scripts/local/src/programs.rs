@@ -6,8 +6,8 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-/// The packages whose programs the stack runs, and this one: built together, they share what they depend on.
-const PACKAGES: [&str; 6] = ["plan", "extract", "transform", "load", "halt", "datadetox"];
+/// The package whose program the stack runs, and this one: built together, they share what they depend on.
+const PACKAGES: [&str; 2] = ["functions", "datadetox"];
 /// What cargo tells a program that it runs. Told to cargo again, it would look to build scripts like a change.
 const CARGO_TELLS: [&str; 6] =
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR"];

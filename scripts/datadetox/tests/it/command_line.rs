@@ -156,8 +156,8 @@ async fn functions_run_from_a_folder_with_the_catalogue_beside_them_and_their_ca
 
     // As in an unpacked package: the catalogue is found beside the program, and nobody says where.
     let root = shell.folder.path().display();
-    for function in ["plan", "extract", "transform", "load", "halt"] {
-        let program = programs().await.join(function);
+    for function in catalog::deployment::PROGRAMS {
+        let program = programs().await.join("functions");
         let script = format!(
             "#!/bin/sh\nunset DATADETOX_CATALOG\nexport LAMBDA_TASK_ROOT={root}\necho unpacked {function} >&2\nexec {}\n",
             program.display()

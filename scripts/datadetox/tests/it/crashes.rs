@@ -10,17 +10,21 @@ use sqlx::ConnectOptions as _;
 
 use crate::world::{World, execute};
 
-/// The processes whose program has that name (or any, for `""`) and whose environment names this endpoint.
-pub(crate) fn functions(endpoint: &str, program: &str) -> Vec<Pid> {
+/// The processes of that function (or of any, for `""`) whose environment names this endpoint.
+pub(crate) fn functions(endpoint: &str, function: &str) -> Vec<Pid> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
             continue;
         };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        let is_ours = String::from_utf8_lossy(&environment).contains(endpoint);
+        let environment = String::from_utf8_lossy(&environment);
+        let is_ours = environment.contains(endpoint);
+        let handler = format!("_HANDLER={function}");
+        let is_named = environment
+            .split('\0')
+            .any(|set| if function.is_empty() { set.starts_with(&handler) } else { set == handler });
         let path = std::fs::read_link(entry.path().join("exe")).unwrap_or_default();
-        let is_named = path.file_name().is_some_and(|name| program.is_empty() || name == program);
         if is_ours && is_named && path != std::env::current_exe().unwrap_or_default() {
             found.push(pid);
         }

@@ -44,6 +44,7 @@ impl Instance {
         command.env_clear().envs(&function.environment);
         for (name, value) in [
             ("AWS_LAMBDA_RUNTIME_API", api.address.as_str()),
+            ("_HANDLER", function.handler),
             ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.sizing.memory_mb.to_string()),

@@ -22,11 +22,16 @@ const KEEP_WARM: Duration = Duration::from_secs(600);
 /// What Lambda takes and gives.
 const MAX_PAYLOAD: usize = 6 << 20;
 
+/// The program that holds every function.
+const ALL_FUNCTIONS: &str = "functions";
+
 /// A function as it is deployed here.
 #[derive(Clone, Debug)]
 pub(crate) struct Deployed {
     pub(crate) name: String,
     pub(crate) program: PathBuf,
+    /// Which function of the program.
+    pub(crate) handler: &'static str,
     pub(crate) sizing: Sizing,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) log: PathBuf,
@@ -140,17 +145,19 @@ fn runtime_error(error: &str, message: String) -> InvocationError {
     InvocationError { error: error.to_owned(), cause }
 }
 
-/// Every function of the catalogue with its program from `folder`.
+/// Every function of the catalogue with its program from `folder`: one for all, or one each as in AWS.
 pub(crate) fn deploy(
     deployment: &Deployment,
     folder: &std::path::Path,
     logs: &std::path::Path,
     environments: &BTreeMap<String, crate::Environment>,
 ) -> Result<Vec<Deployed>> {
+    let all = folder.join(ALL_FUNCTIONS);
     let mut functions = Vec::new();
     for function in deployment.catalog.all_functions() {
         let name = deployment.function(function);
-        let program = folder.join(function.program());
+        let handler = function.program();
+        let program = if all.is_file() { all.clone() } else { folder.join(handler) };
         if !program.is_file() {
             bail!("the program of {name} is not built: {} does not exist", program.display());
         }
@@ -160,6 +167,7 @@ pub(crate) fn deploy(
             environment: environments.get(&name).cloned().unwrap_or_default(),
             log: logs.join(format!("{name}.log")),
             program,
+            handler,
             name,
         });
     }
