@@ -14,6 +14,8 @@ use tokio::process::{Child, Command};
 pub(crate) enum Ending {
     /// At once.
     Kill,
+    /// As a service is asked to stop.
+    Terminate,
     /// Postgres' fast shutdown: transactions are rolled back, nothing waits.
     Interrupt,
 }
@@ -22,6 +24,7 @@ impl Ending {
     fn signal(self) -> Signal {
         match self {
             Self::Kill => Signal::KILL,
+            Self::Terminate => Signal::TERM,
             Self::Interrupt => Signal::INT,
         }
     }
@@ -29,6 +32,7 @@ impl Ending {
     fn name(self) -> &'static str {
         match self {
             Self::Kill => "KILL",
+            Self::Terminate => "TERM",
             Self::Interrupt => "INT",
         }
     }

@@ -196,14 +196,3 @@ async fn a_trading_application_is_followed_change_by_change() {
     assert_eq!(world.warehouse("SELECT count(*) FROM etl.reject").await, "0");
     world.stop().await;
 }
-
-#[tokio::test]
-async fn a_table_with_other_columns_added_or_moved_to_another_file_is_followed() {
-    let mut world = loaded().await;
-    world.brings("ALTER TABLE sales_order ADD COLUMN colour text DEFAULT 'red'", &[]).await;
-    world.brings("VACUUM FULL design", &[]).await;
-    let rewritten = "ALTER TABLE payment ALTER COLUMN company_ac_number TYPE bigint";
-    world.brings(rewritten, &[]).await;
-    world.brings("UPDATE payment SET payment_amount = 1.00 WHERE payment_id = 5", &[("fact_payment", [0, 1])]).await;
-    world.stop().await;
-}

@@ -127,22 +127,3 @@ async fn a_view_is_read_whole_and_its_key_is_verified() {
     assert_eq!(world.warehouse("SELECT count(*) FROM fact_thing").await, "10");
     world.stop().await;
 }
-
-#[tokio::test]
-async fn a_partitioned_table_is_followed() {
-    let source = "[source.tables.thing.columns]\nid = 'integer'\nname = 'text'";
-    let target = "[facts.fact_thing.columns]\nid = 'id'\nname = 'name'";
-    let mut world = World::empty(|_| catalogue(source, target)).await;
-    world
-        .application(
-            "CREATE TABLE thing (id integer PRIMARY KEY, name text NOT NULL) PARTITION BY RANGE (id);
-             CREATE TABLE thing_low PARTITION OF thing FOR VALUES FROM (0) TO (100);
-             CREATE TABLE thing_high PARTITION OF thing FOR VALUES FROM (100) TO (200);
-             INSERT INTO thing SELECT i, 'n' || i FROM generate_series(1, 150) i",
-        )
-        .await;
-    assert_eq!(world.load().await.counts("fact_thing"), [150, 0, 0, 0, 0]);
-    world.application("UPDATE thing SET name = 'moved' WHERE id = 120").await;
-    assert_eq!(world.load().await.counts("fact_thing")[..2], [0, 1]);
-    world.stop().await;
-}

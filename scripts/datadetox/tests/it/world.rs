@@ -251,14 +251,19 @@ impl World {
 
     /// Stops the stack and starts it again over the same folder, with another source if one is named.
     pub(crate) async fn restart(self, source: Option<String>) -> Self {
-        drop((self.source, self.warehouse));
-        self.stack.stop().await.expect("the stack stops");
-        Self::open(self.folder, source).await
+        Self::open(self.stop().await, source).await
     }
 
-    pub(crate) async fn stop(self) {
+    /// Stops the stack, insists that no function ended with a panic, and leaves its folder.
+    pub(crate) async fn stop(self) -> TempDir {
         drop((self.source, self.warehouse));
         self.stack.stop().await.expect("the stack stops");
+        for log in std::fs::read_dir(self.folder.path().join("home/logs")).expect("the functions logged") {
+            let log = log.expect("it can be read").path();
+            let text = std::fs::read_to_string(&log).expect("a log is text");
+            assert!(!text.contains("panicked at"), "{}:\n{text}", log.display());
+        }
+        self.folder
     }
 }
 

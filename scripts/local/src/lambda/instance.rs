@@ -18,7 +18,7 @@ use crate::process::{self, Ending};
 
 /// How often the memory of a working function is looked at.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long a function may take to end after its Runtime API has gone.
+/// How long a function may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) struct Instance {
@@ -188,13 +188,11 @@ impl Instance {
         }
     }
 
-    /// Takes the Runtime API away: a function that waits for a call ends by itself, any other is killed.
-    pub(super) async fn stop(self) {
-        let Self { mut child, api, .. } = self;
-        drop(api);
-        if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
-            let _ = child.kill().await;
-        }
+    /// Ends the process. Its Runtime API goes after it and not before: Lambda never answers the call for an event that does
+    /// not come, and a function that it were taken from would panic.
+    pub(super) async fn stop(mut self) {
+        // One that cannot be ended so is killed when it is dropped.
+        let _ = process::end(&mut self.child, Ending::Terminate, PATIENCE).await;
     }
 }
 
@@ -214,4 +212,42 @@ fn memory(pid: u32) -> Option<u64> {
         return Some(kilobytes << 10);
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use catalog::Sizing;
+
+    use super::*;
+
+    /// Stands for a function between two calls.
+    const PROGRAM: &str = "#!/bin/sh
+        trap 'echo asked to end; exit' TERM
+        echo waits
+        while :; do sleep 0.02; done
+    ";
+
+    #[tokio::test]
+    async fn an_idle_function_is_asked_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, log) = (folder.path().join("function"), folder.path().join("log"));
+        fs::write(&program, PROGRAM).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let function = Deployed {
+            name: "function".to_owned(),
+            program,
+            sizing: Sizing { memory_mb: 128, timeout_seconds: 3 },
+            environment: std::collections::BTreeMap::new(),
+            log: log.clone(),
+            log_group: "/aws/lambda/function".to_owned(),
+        };
+        let instance = Instance::start(&function).await.unwrap();
+        while fs::read_to_string(&log).unwrap() != "waits\n" {
+            tokio::time::sleep(LOOK).await;
+        }
+        instance.stop().await;
+        assert_eq!(fs::read_to_string(&log).unwrap(), "waits\nasked to end\n");
+    }
 }

@@ -127,7 +127,7 @@ impl Lambda {
         idle.iter().filter_map(|(instance, _)| Some((instance.function().to_owned(), instance.pid()?))).collect()
     }
 
-    /// Ends every idle instance: its Runtime API goes away, and it ends by itself.
+    /// Ends every idle instance.
     pub async fn stop(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         futures_util::future::join_all(idle.into_iter().map(|(instance, _)| instance.stop())).await;

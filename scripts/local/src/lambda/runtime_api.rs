@@ -29,7 +29,7 @@ pub(super) enum Answer {
     Error(Bytes),
 }
 
-/// The server of one instance; it ends when dropped, and with it the function.
+/// The server of one instance; it ends when dropped, and outlives the function.
 pub(super) struct RuntimeApi {
     /// `host:port`, as `AWS_LAMBDA_RUNTIME_API` wants it.
     pub(super) address: String,
@@ -72,7 +72,8 @@ impl Drop for RuntimeApi {
 /// GET /2018-06-01/runtime/invocation/next: waits for a call, however long.
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let Some(event) = shared.events.lock().await.recv().await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        // The instance is ending: as in Lambda, there is no answer.
+        return std::future::pending().await;
     };
     let mut headers = HeaderMap::new();
     let trace =
