@@ -62,9 +62,9 @@ pub(crate) fn account(catalog: &Catalog, run: &str) -> Result<Verdict> {
     let mut wrong = Vec::new();
     for target in &catalog.warehouse.targets {
         let table = match &target.origin {
-            Origin::Table(table) => table.name.as_str(),
+            Origin::Table(of) => of.table.name.as_str(),
             // Its rows are dates, which no table lists.
-            Origin::Calendar => continue,
+            Origin::Calendar(_) => continue,
         };
         let name = target.name.as_str();
         let (Some(counts), Some(&rows)) = (run.targets.get(name), read.get(table)) else {

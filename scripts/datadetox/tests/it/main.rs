@@ -12,6 +12,7 @@ mod first_load;
 mod readers;
 mod redrive;
 mod rejects;
+mod rooms;
 mod services;
 mod tls;
 mod truth;

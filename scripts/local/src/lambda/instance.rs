@@ -238,6 +238,7 @@ mod tests {
         let function = Deployed {
             name: "function".to_owned(),
             program,
+            handler: "halt",
             sizing: Sizing { memory_mb: 128, timeout_seconds: 3 },
             environment: std::collections::BTreeMap::new(),
             log: log.clone(),
