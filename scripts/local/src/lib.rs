@@ -102,14 +102,28 @@ impl Stack {
     /// # Errors
     /// When the catalogue has mistakes, the home is taken, or something cannot be started; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self> {
-        let deployment = config.deployment.clone();
         let home = Home::take(&config.home)?;
         let postgres = match (&config.source, &config.warehouse) {
             (Some(_), Some(_)) => None,
-            _ => Some(Box::pin(Postgres::start(&home, &deployment.catalog.pipeline.name)).await?),
+            _ => Some(Box::pin(Postgres::start(&home, &config.deployment.catalog.pipeline.name)).await?),
         };
+        Self::over(home, postgres, config, true).await
+    }
+
+    /// Starts what it takes to look at executions and to stop them. They rest meanwhile: no database and no function is
+    /// started, and no other process is told of this stack.
+    ///
+    /// # Errors
+    /// When the catalogue has mistakes, the home is taken, or a journal cannot be read.
+    pub async fn at_rest(config: Config) -> Result<Self> {
+        let home = Home::take(&config.home)?;
+        Self::over(home, None, config, false).await
+    }
+
+    async fn over(home: Home, postgres: Option<Postgres>, config: Config, goes_on: bool) -> Result<Self> {
+        let deployment = config.deployment.clone();
         // Boxed: what a caller awaits is as large as everything in it.
-        match Box::pin(Self::stand(config, &home, postgres.as_ref())).await {
+        match Box::pin(Self::stand(config, &home, postgres.as_ref(), goes_on)).await {
             Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway }) => {
                 Ok(Self { home, deployment, endpoint, postgres, lambda, engine, inbox, aws, gateway })
             }
@@ -123,7 +137,7 @@ impl Stack {
         }
     }
 
-    async fn stand(config: Config, home: &Home, postgres: Option<&Postgres>) -> Result<Standing> {
+    async fn stand(config: Config, home: &Home, postgres: Option<&Postgres>, goes_on: bool) -> Result<Standing> {
         let deployment = &config.deployment;
         let private = |role: &str| postgres.map(|postgres| postgres.secret(role)).unwrap_or_default();
         let source = config.source.unwrap_or_else(|| private(READER));
@@ -139,7 +153,11 @@ impl Stack {
         let environment = |function: Function<'_>, name: &str| {
             function_environment(deployment, &credentials, &endpoint, &catalog_file, function, name)
         };
-        let functions = lambda::deploy(deployment, &config.programs, &home.join("logs"), environment)?;
+        let functions = if goes_on {
+            lambda::deploy(deployment, &config.programs, &home.join("logs"), environment)?
+        } else {
+            Vec::new()
+        };
         let lambda = Lambda::new(functions);
         let aws = sdk_config(&endpoint, credentials.secret(OPERATOR).unwrap_or_default()).await;
         let services = engine::Services {
@@ -147,7 +165,8 @@ impl Stack {
             sns: aws_sdk_sns::Client::new(&aws),
             calls: Arc::clone(&calls),
         };
-        let engine = Engine::open(deployment.state_machine(), config.definition, home.join("executions"), services)?;
+        let executions = home.join("executions");
+        let engine = Engine::open(deployment.state_machine(), config.definition, executions, services, goes_on)?;
         let lake = Arc::new(lake::service(&home.join("lake"), deployment, &credentials, Arc::clone(&calls))?);
         let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
         let gateway = bound.serve(Services {
@@ -158,14 +177,16 @@ impl Stack {
             calls,
             inbox: Arc::clone(&inbox),
         });
-        home.announce(&Running {
-            pid: std::process::id(),
-            endpoint: endpoint.clone(),
-            operator_secret,
-            pipeline: deployment.catalog.pipeline.name.clone(),
-            state_machine: engine.machine_arn.clone(),
-            postgres_port: postgres.map(Postgres::port),
-        })?;
+        if goes_on {
+            home.announce(&Running {
+                pid: std::process::id(),
+                endpoint: endpoint.clone(),
+                operator_secret,
+                pipeline: deployment.catalog.pipeline.name.clone(),
+                state_machine: engine.machine_arn.clone(),
+                postgres_port: postgres.map(Postgres::port),
+            })?;
+        }
         Ok(Standing { endpoint, lambda, engine, inbox, aws, gateway })
     }
 

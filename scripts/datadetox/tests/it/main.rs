@@ -13,6 +13,7 @@ mod readers;
 mod redrive;
 mod rejects;
 mod services;
+mod shell;
 mod tls;
 mod truth;
 mod values;

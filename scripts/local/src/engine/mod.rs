@@ -101,7 +101,8 @@ pub(crate) enum NotStarted {
 }
 
 impl Engine {
-    /// Loads the definition and the executions of earlier runs; those that were running go on.
+    /// Loads the definition and the executions of earlier runs; those that were running go on, or rest unless
+    /// `goes_on`: then they can be looked at and stopped.
     ///
     /// # Errors
     /// When the definition uses what the interpreter does not do, or a journal cannot be read.
@@ -110,6 +111,7 @@ impl Engine {
         definition: Value,
         folder: PathBuf,
         services: Services,
+        goes_on: bool,
     ) -> Result<Arc<Self>> {
         let engine = Arc::new(Self {
             machine_arn: format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{machine_name}"),
@@ -121,6 +123,10 @@ impl Engine {
             executions: Mutex::default(),
         });
         for recorded in journal::all(&engine.folder, KEEP)? {
+            if !goes_on {
+                engine.drive(recorded.execution, recorded.journal, Vec::new());
+                continue;
+            }
             let waiting = recorded.waiting();
             let entry = engine.drive(recorded.execution, recorded.journal, recorded.rearm);
             // Nobody knows what became of a call that was out when the stack ended. The functions bear being called
