@@ -1,14 +1,36 @@
-//! The catalogue's file, read for a person: every mistake of it at once.
+//! The catalogue's file and the stack's folder: what every command knows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use catalog::{Catalog, Deployment};
+use clap::Args;
 use serde_json::Value;
 
 /// The folder of the local stack unless another is named.
 pub const HOME: &str = ".datadetox";
+
+/// What every command knows.
+#[derive(Args, Clone, Debug)]
+pub struct Project {
+    /// The catalogue.
+    #[arg(long, global = true, default_value = "pipeline.toml", value_name = "FILE")]
+    pub catalog: PathBuf,
+    /// The folder of the local stack.
+    #[arg(long, global = true, default_value = HOME, value_name = "FOLDER")]
+    pub home: PathBuf,
+}
+
+impl Project {
+    /// Its pipeline on this machine.
+    ///
+    /// # Errors
+    /// Every mistake in the catalogue.
+    pub fn on_laptop(&self) -> Result<Deployment> {
+        Ok(on_laptop(read(&self.catalog)?, &self.home))
+    }
+}
 
 /// Reads and checks a catalogue.
 ///

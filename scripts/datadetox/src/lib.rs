@@ -4,4 +4,10 @@
 
 pub mod catalogue;
 pub mod cli;
+mod databases;
+mod interruption;
+pub mod news;
+mod orchestrator;
+mod run;
 pub mod say;
+mod stack;

@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stderr, reason = "this is where the program speaks")]
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
+
+use console::{StyledObject, style};
 
 /// A line of news.
 pub fn line(text: &str) {
@@ -11,12 +13,12 @@ pub fn line(text: &str) {
 
 /// Something that does not stop the work.
 pub fn warning(text: &str) {
-    line(&format!("{} {text}", paint("33", "warning:")));
+    line(&format!("{} {text}", on_stderr("warning:").yellow()));
 }
 
 /// What stopped the work.
 pub fn error(text: &str) {
-    line(&format!("{} {text}", paint("31;1", "error:")));
+    line(&format!("{} {text}", on_stderr("error:").red().bold()));
 }
 
 /// Data: on stdout. A reader that went away (`| head`) is no error.
@@ -24,12 +26,7 @@ pub fn data(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// `text` in a colour of the terminal, when stderr is one and colours are not refused (`NO_COLOR`).
-#[must_use]
-pub fn paint(code: &str, text: &str) -> String {
-    if std::io::stderr().is_terminal() && local::environment::variable("NO_COLOR").is_none() {
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
-    }
+/// A text to be coloured: plain where stderr is no terminal or colours are refused (`NO_COLOR`).
+pub fn on_stderr(text: &str) -> StyledObject<&str> {
+    style(text).for_stderr()
 }

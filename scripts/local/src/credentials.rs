@@ -1,7 +1,6 @@
 //! Who may call the local services: every function under its own name, and the operator.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use catalog::Deployment;
@@ -47,10 +46,12 @@ impl Credentials {
 
 /// 32 hexadecimal digits from the system's randomness.
 pub(crate) fn password() -> Result<String> {
+    random().map(hex::encode)
+}
+
+/// As many bytes as a UUID has, from the system's randomness.
+pub(crate) fn random() -> Result<[u8; 16]> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).context("the system gives no randomness")?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(bytes)
 }

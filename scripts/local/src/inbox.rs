@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use percent_encoding::percent_decode;
 use tokio::sync::broadcast;
 
 use crate::clock;
@@ -71,7 +70,7 @@ impl Inbox {
                 return error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message);
             }
         }
-        let members = form(body);
+        let members: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         let member = |name: &str| members.get(name).cloned().unwrap_or_default();
         if member("Action") != "Publish" {
             return error(
@@ -110,21 +109,8 @@ impl Inbox {
     }
 }
 
-fn form(body: &[u8]) -> HashMap<String, String> {
-    let decode = |text: &[u8]| {
-        let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-        percent_decode(&spaced).decode_utf8_lossy().into_owned()
-    };
-    body.split(|byte| *byte == b'&')
-        .map(|pair| {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            (decode(halves.next().unwrap_or_default()), decode(halves.next().unwrap_or_default()))
-        })
-        .collect()
-}
-
 fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    let message = message.replace('&', "&amp;").replace('<', "&lt;");
+    let message = quick_xml::escape::partial_escape(message);
     let xml = format!(
         "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type><Code>{code}</Code>\
          <Message>{message}</Message></Error><RequestId>local</RequestId></ErrorResponse>"

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::calls::{Calls, STATE_MACHINE};
-use crate::credentials::password;
+use crate::credentials::random;
 use crate::lambda::Lambda;
 
 pub(crate) struct Integrations {
@@ -79,9 +79,9 @@ async fn publish(sns: aws_sdk_sns::Client, parameters: Value) -> Result<Value, C
     }))
 }
 
-/// In the form of a version 4 UUID.
+/// A version 4 UUID.
 fn request_id() -> String {
     // Without randomness ids repeat; objects of two tries would then share a name, which the lake refuses.
-    let hex = password().unwrap_or_else(|_| format!("{:032x}", fastrand::u128(..)));
-    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    let bytes = random().unwrap_or_else(|_| fastrand::u128(..).to_be_bytes());
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }

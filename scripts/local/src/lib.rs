@@ -113,14 +113,28 @@ impl Stack {
     /// # Errors
     /// When the catalogue has mistakes, the home is taken, or something cannot be started; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self> {
-        let deployment = config.deployment.clone();
         let home = Home::take(&config.home)?;
         let postgres = match (&config.source, &config.warehouse) {
             (Some(_), Some(_)) => None,
-            _ => Some(Box::pin(Postgres::start(&home, &deployment.catalog.pipeline.name)).await?),
+            _ => Some(Box::pin(Postgres::start(&home, &config.deployment.catalog.pipeline.name)).await?),
         };
+        Self::over(home, postgres, config, true).await
+    }
+
+    /// Starts what it takes to look at executions and to stop them. They rest meanwhile: no database and no function is
+    /// started, and no other process is told of this stack.
+    ///
+    /// # Errors
+    /// When the catalogue has mistakes, the home is taken, or a journal cannot be read.
+    pub async fn at_rest(config: Config) -> Result<Self> {
+        let home = Home::take(&config.home)?;
+        Self::over(home, None, config, false).await
+    }
+
+    async fn over(home: Home, postgres: Option<Postgres>, config: Config, goes_on: bool) -> Result<Self> {
+        let deployment = config.deployment.clone();
         // Boxed: what a caller awaits is as large as everything in it.
-        match Box::pin(Self::stand(config, &home, postgres.as_ref())).await {
+        match Box::pin(Self::stand(config, &home, postgres.as_ref(), goes_on)).await {
             Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway }) => Ok(Self {
                 home,
                 deployment,
@@ -144,7 +158,7 @@ impl Stack {
         }
     }
 
-    async fn stand(config: Config, home: &Home, postgres: Option<&Postgres>) -> Result<Standing> {
+    async fn stand(config: Config, home: &Home, postgres: Option<&Postgres>, goes_on: bool) -> Result<Standing> {
         let deployment = &config.deployment;
         let private = |role: &str| postgres.map(|postgres| postgres.secret(role)).unwrap_or_default();
         let source = config.source.unwrap_or_else(|| private(READER));
@@ -177,6 +191,7 @@ impl Stack {
             region: REGION.to_owned(),
             account: ACCOUNT.to_owned(),
             folder: home.join("executions"),
+            goes_on,
             service: Arc::new(integrations),
             clock: clock::now,
         };
@@ -192,14 +207,16 @@ impl Stack {
             calls,
             inbox: Arc::clone(&inbox),
         });
-        home.announce(&Running {
-            pid: std::process::id(),
-            endpoint: endpoint.clone(),
-            operator_secret,
-            pipeline: deployment.catalog.pipeline.name.clone(),
-            state_machine: machine.arn.clone(),
-            postgres_port: postgres.map(Postgres::port),
-        })?;
+        if goes_on {
+            home.announce(&Running {
+                pid: std::process::id(),
+                endpoint: endpoint.clone(),
+                operator_secret,
+                pipeline: deployment.catalog.pipeline.name.clone(),
+                state_machine: machine.arn.clone(),
+                postgres_port: postgres.map(Postgres::port),
+            })?;
+        }
         Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway })
     }
 

@@ -25,6 +25,7 @@
 //!     region: "eu-west-2".to_owned(),
 //!     account: "000000000000".to_owned(),
 //!     folder: folder.path().to_owned(),
+//!     goes_on: true,
 //!     service: Arc::new(Echo),
 //!     clock: || "2026-01-01T00:00:00Z".parse().expect("a time"),
 //! };

@@ -32,6 +32,8 @@ pub struct Settings {
     pub account: String,
     /// Holds the journals of all executions; it exists.
     pub folder: PathBuf,
+    /// Whether the executions that were running go on. Otherwise they rest: they can be looked at and stopped.
+    pub goes_on: bool,
     /// What tasks call.
     pub service: Arc<dyn Service>,
     /// The time, to the millisecond.
@@ -48,7 +50,7 @@ pub struct StepFunctions {
 
 impl StepFunctions {
     /// Deploys machines, each a name and its definition, and reads the executions of earlier runs; those that were running
-    /// go on. To be called inside of a Tokio runtime.
+    /// go on, if the settings say so. To be called inside of a Tokio runtime.
     ///
     /// # Errors
     /// When a definition uses what the interpreter does not do, or a journal cannot be read.
@@ -60,6 +62,10 @@ impl StepFunctions {
         let machines = machines.into_iter().map(deploy).collect::<Result<_>>()?;
         let states = Arc::new(Self { settings, machines, executions: Mutex::default() });
         for recorded in journal::all(&states.settings.folder, KEEP)? {
+            if !states.settings.goes_on {
+                states.drive(recorded.execution, recorded.journal, Vec::new());
+                continue;
+            }
             let waiting = recorded.waiting();
             let entry = states.drive(recorded.execution, recorded.journal, recorded.rearm);
             // Nobody knows what became of a call that was out when the service ended. What is called here bears being

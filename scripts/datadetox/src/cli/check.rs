@@ -2,20 +2,37 @@
 
 use anyhow::{Context as _, Result};
 use catalog::Side;
+use clap::Args;
 use host::postgres::{agree, inspect};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnection;
 
-use super::view::count;
-use super::{Common, Outcome, data};
-use crate::say;
+use super::Outcome;
+use crate::catalogue::Project;
+use crate::run::count;
+use crate::{databases, say};
 
-pub(super) async fn check(
-    common: &Common,
+/// Check the catalogue; with a database also that both agree.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Compare the source tables with this database.
+    #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
     source: Option<String>,
+    /// Compare the star schema with this database.
+    #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
     warehouse: Option<String>,
+    /// Print the mistakes as JSON.
+    #[arg(long)]
     json: bool,
-) -> Result<Outcome> {
+}
+
+impl Check {
+    pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
+        check(project, self.source, self.warehouse, self.json).await
+    }
+}
+
+async fn check(common: &Project, source: Option<String>, warehouse: Option<String>, json: bool) -> Result<Outcome> {
     let name = common.catalog.display().to_string();
     let text = std::fs::read_to_string(&common.catalog).with_context(|| format!("cannot read {name}"))?;
     let catalog = match catalog::Catalog::parse(&name, &text) {
@@ -60,13 +77,13 @@ fn tell(mistakes: &[String], json: bool) -> Outcome {
         for mistake in mistakes {
             say::data(mistake);
         }
-        say::error(&format!("{} mistakes", mistakes.len()));
+        say::error(&if mistakes.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) });
     }
     if mistakes.is_empty() { Outcome::Good } else { Outcome::Bad }
 }
 
 async fn connect(url: &str, side: &str) -> Result<PgConnection> {
-    data::options(url)?.connect().await.with_context(|| format!("cannot connect to the {side}"))
+    databases::options(url)?.connect().await.with_context(|| format!("cannot connect to the {side}"))
 }
 
 fn report(error: catalog::Error) -> anyhow::Error {

@@ -1,15 +1,32 @@
 //! `cost`: what a month in AWS comes to, from what one run did.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Kind};
 use catalog::Deployment;
-use comfy_table::{CellAlignment, Table, presets};
+use clap::Args;
 use serde_json::json;
 
-use super::orchestrator::{Orchestrator, Where};
-use super::view::count;
-use super::{Common, Outcome};
+use super::Outcome;
+use crate::catalogue::Project;
+use crate::orchestrator::Where;
+use crate::run::{count, table};
 use crate::say;
+use crate::stack::with_runs;
+
+/// Estimate what a month in AWS costs, from what a run did.
+#[derive(Args, Debug)]
+pub(super) struct Cost {
+    #[command(flatten)]
+    at: Where,
+    /// Name or ARN of a run that found changes; the newest without one.
+    run: Option<String>,
+    /// Runs in a hundred that find changes; the others end after their plan.
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    busy: u8,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 /// US dollars times 10⁻¹⁰, so that a GB-second needs no fraction.
 type Price = u128;
@@ -104,29 +121,50 @@ fn requests(usage: &mut Usage, output: &serde_json::Value) {
     }
 }
 
-pub(super) async fn cost(common: &Common, at: &Where, run: Option<String>, busy: u8, json: bool) -> Result<Outcome> {
-    if busy > 100 {
-        bail!("--busy is a percentage: 0 to 100");
+impl Cost {
+    pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
+        let deployment = self.at.deployment(project)?;
+        let asked = with_runs(project, &self.at, async |orchestrator| {
+            let arn = orchestrator.arn_or_newest(self.run.as_deref()).await?;
+            Ok((orchestrator.describe(&arn).await?, orchestrator.history(&arn).await?))
+        });
+        let (description, events) = asked.await?;
+        let output = description.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let mut full = Usage::of(&events, &deployment);
+        requests(&mut full, &output);
+        let month = Month::of(full, &deployment, self.busy);
+        if self.json {
+            say::data(&month.json().to_string());
+        } else {
+            say::data(&month.table());
+            say::data(&format!("\n${} a month, without alarms, logs and what is stored", dollars(month.price())));
+        }
+        Ok(Outcome::Good)
     }
-    let deployment = at.deployment(common)?;
-    let orchestrator = Orchestrator::find(common, at).await?;
-    let arn = match run {
-        Some(run) => orchestrator.arn(&run),
-        None => orchestrator.newest(1).await?.pop().context("there is no run yet")?.execution_arn,
-    };
-    let description = orchestrator.describe(&arn).await?;
-    let output = description.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let mut full = Usage::of(&orchestrator.history(&arn).await?, &deployment);
-    requests(&mut full, &output);
-    // What a run costs that finds nothing: Plan, Choice, Succeed; one call, a listing and a read.
-    let plan = u128::from(deployment.catalog.functions.plan.memory_mb);
-    let idle = Usage { transitions: 3, invocations: 1, megabyte_millis: plan * 300, writes: 1, reads: 1 };
-    let minutes = u128::from((deployment.catalog.pipeline.schedule.as_secs() / 60).max(1));
-    let month = DAYS * 24 * 60 / minutes;
-    let busy_runs = month * u128::from(busy) / 100;
-    let rows = [("this run", full, busy_runs), ("a run that finds nothing", idle, month - busy_runs)];
-    let total: Price = rows.iter().map(|(_, usage, runs)| usage.price() * runs).sum();
-    if json {
+}
+
+/// What a month of runs uses.
+struct Month {
+    /// Which runs, what one of them uses, how many there are.
+    rows: [(&'static str, Usage, u128); 2],
+}
+
+impl Month {
+    fn of(full: Usage, deployment: &Deployment, busy: u8) -> Self {
+        // What a run costs that finds nothing: Plan, Choice, Succeed; one call, a listing and a read.
+        let plan = u128::from(deployment.catalog.functions.plan.memory_mb);
+        let idle = Usage { transitions: 3, invocations: 1, megabyte_millis: plan * 300, writes: 1, reads: 1 };
+        let minutes = u128::from((deployment.catalog.pipeline.schedule.as_secs() / 60).max(1));
+        let month = DAYS * 24 * 60 / minutes;
+        let busy_runs = month * u128::from(busy) / 100;
+        Self { rows: [("this run", full, busy_runs), ("a run that finds nothing", idle, month - busy_runs)] }
+    }
+
+    fn price(&self) -> Price {
+        self.rows.iter().map(|(_, usage, runs)| usage.price() * runs).sum()
+    }
+
+    fn json(&self) -> serde_json::Value {
         let row = |(name, usage, runs): &(&str, Usage, u128)| {
             json!({
                 "run": name, "runs_a_month": runs, "transitions": usage.transitions, "invocations": usage.invocations,
@@ -134,32 +172,27 @@ pub(super) async fn cost(common: &Common, at: &Where, run: Option<String>, busy:
                 "dollars_a_month": dollars(usage.price() * runs),
             })
         };
-        let rows: Vec<_> = rows.iter().map(row).collect();
-        say::data(&json!({ "runs": rows, "dollars_a_month": dollars(total) }).to_string());
-        return Ok(Outcome::Good);
+        let rows: Vec<_> = self.rows.iter().map(row).collect();
+        json!({ "runs": rows, "dollars_a_month": dollars(self.price()) })
     }
-    let mut table = Table::new();
-    let header = ["", "A MONTH", "TRANSITIONS", "CALLS", "GB-SECONDS", "S3 WRITES", "S3 READS", "DOLLARS"];
-    table.load_style(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+
+    fn table(&self) -> String {
+        let [this, idle] = self.rows.each_ref().map(|(name, ..)| *name);
+        let mut table = table(1, ["A MONTH OF", this, idle]);
+        let mut row = |name: &str, of: &dyn Fn(&Usage, u128) -> String| {
+            let cells = self.rows.iter().map(|(_, usage, runs)| of(usage, *runs));
+            table.add_row(std::iter::once(name.to_owned()).chain(cells));
+        };
+        let number = |number: u128| count(u64::try_from(number).unwrap_or(u64::MAX));
+        row("runs", &|_, runs| number(runs));
+        row("transitions", &|usage, runs| number(usage.transitions * runs));
+        row("calls", &|usage, runs| number(usage.invocations * runs));
+        row("GB-seconds", &|usage, runs| number(usage.megabyte_millis * runs / 1_024 / 1_000));
+        row("S3 writes", &|usage, runs| number(usage.writes * runs));
+        row("S3 reads", &|usage, runs| number(usage.reads * runs));
+        row("dollars", &|usage, runs| dollars(usage.price() * runs));
+        table.trim_fmt()
     }
-    let number = |number: u128| count(u64::try_from(number).unwrap_or(u64::MAX));
-    for (name, usage, runs) in rows {
-        table.add_row([
-            name.to_owned(),
-            number(runs),
-            number(usage.transitions * runs),
-            number(usage.invocations * runs),
-            number(usage.megabyte_millis * runs / 1_024 / 1_000),
-            number(usage.writes * runs),
-            number(usage.reads * runs),
-            dollars(usage.price() * runs),
-        ]);
-    }
-    say::data(&table.trim_fmt());
-    say::data(&format!("\n${} a month, without alarms, logs and what is stored", dollars(total)));
-    Ok(Outcome::Good)
 }
 
 /// `1.07`.

@@ -1,71 +1,61 @@
-//! The command line: what was said, and which module does it.
+//! The command line: what was said, and which module does it. A command is a file: its arguments, its help, its work.
 
 mod check;
 mod cost;
-mod data;
-mod local;
-mod orchestrator;
-mod report;
+mod redrive;
+mod run;
+mod runs;
+mod seed;
+mod serve;
+mod show;
+mod start;
+mod stop;
 mod synth;
-mod view;
-mod watch;
+mod trade;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::catalogue::Project;
+use crate::run::Ending;
 use crate::say;
-use orchestrator::Where;
 
 /// Keeps a star schema in a Postgres warehouse up to date with a Postgres application database.
 ///
 /// Without a command: starts the whole pipeline on this machine, loads the warehouse, and keeps running on the schedule.
 #[derive(Parser, Debug)]
-#[command(name = "datadetox", version, max_term_width = 100)]
+#[command(name = "datadetox", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    common: Common,
+    project: Project,
     #[command(flatten)]
-    local: LocalOptions,
-    /// Let a simulated application go on trading in the private source.
-    #[arg(long)]
-    trade: bool,
+    serve: serve::Serve,
 }
 
-/// What every command knows.
-#[derive(Args, Clone, Debug)]
-struct Common {
-    /// The catalogue.
-    #[arg(long, global = true, default_value = "pipeline.toml", value_name = "FILE")]
-    catalog: PathBuf,
-    /// The folder of the local stack.
-    #[arg(long, global = true, default_value = ".datadetox", value_name = "FOLDER")]
-    home: PathBuf,
-}
+/// What scripts may rely on.
+const EXIT_CODES: &str = "Exit codes: 0 what was asked is done; 1 it failed, or a check found something; 2 the command \
+                          line is wrong; 3 the run changed nothing, as another run was at work or had overtaken it.";
 
-/// What a stack on this machine is made of.
-#[derive(Args, Clone, Debug)]
-struct LocalOptions {
-    /// Read this Postgres instead of a private one: postgres://reader@host/database. The password may come from
-    /// PGPASSWORD or ~/.pgpass.
-    #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
-    source: Option<String>,
-    /// Load this Postgres instead of a private one.
-    #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
-    warehouse: Option<String>,
-    /// Record the AWS calls that functions and state machine make, one JSON line each.
-    #[arg(long, value_name = "FILE")]
-    record_calls: Option<PathBuf>,
-    /// Run the functions' programs of this folder instead of those that were built with this one.
-    #[arg(long, value_name = "FOLDER")]
-    functions: Option<PathBuf>,
-    #[command(flatten)]
-    sample: SampleOptions,
+#[derive(Subcommand, Debug)]
+enum Command {
+    Run(run::Run),
+    Check(check::Check),
+    Synth(synth::Synth),
+    Seed(seed::Seed),
+    Trade(trade::Trade),
+    Start(start::Start),
+    Runs(runs::Runs),
+    Show(show::Show),
+    Cost(cost::Cost),
+    Redrive(redrive::Redrive),
+    Stop(stop::Stop),
 }
 
 /// How much sample data.
@@ -77,134 +67,6 @@ struct SampleOptions {
     /// The same seed gives the same data.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Run the pipeline once, here, and exit with its result.
-    Run {
-        #[command(flatten)]
-        local: LocalOptions,
-        /// Read every table in full, whatever changed.
-        #[arg(long)]
-        full: bool,
-        /// Print the result as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Check the catalogue; with a database also that both agree.
-    Check {
-        /// Compare the source tables with this database.
-        #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
-        source: Option<String>,
-        /// Compare the star schema with this database.
-        #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
-        warehouse: Option<String>,
-        /// Print the mistakes as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Generate what follows from the catalogue: the state machine.
-    Synth {
-        /// Write nothing; fail when a generated file is stale.
-        #[arg(long)]
-        check: bool,
-        /// Where the state machine goes.
-        #[arg(long, default_value = "statemachine/etl.asl.json", value_name = "FILE")]
-        definition: PathBuf,
-        /// The page of the documentation whose generated parts are renewed, where it is there.
-        #[arg(long, default_value = "docs/catalogue.md", value_name = "FILE")]
-        page: PathBuf,
-    },
-    /// Fill an empty source with totesys: generated, or from a dump.
-    Seed {
-        #[command(flatten)]
-        sample: SampleOptions,
-        /// A folder with <table>.csv or <table>.csv.gz for every table, instead of generated data.
-        #[arg(long, value_name = "FOLDER")]
-        from: Option<PathBuf>,
-        /// Fill this database instead of the private source.
-        #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
-        source: Option<String>,
-    },
-    /// Trade in the source as its application would: orders, payments, silent updates, late commits.
-    Trade {
-        /// Time between two things that happen.
-        #[arg(long, default_value = "2s", value_parser = humantime::parse_duration, value_name = "TIME")]
-        every: Duration,
-        /// Stop after this many.
-        #[arg(long, value_name = "N")]
-        times: Option<u64>,
-        /// The same seed does the same things.
-        #[arg(long, default_value_t = 1, value_name = "N")]
-        seed: u64,
-        /// Trade in this database instead of the private source.
-        #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
-        source: Option<String>,
-    },
-    /// Start a run of the stack that runs here, or in AWS.
-    Start {
-        #[command(flatten)]
-        at: Where,
-        /// Read every table in full, whatever changed.
-        #[arg(long)]
-        full: bool,
-        #[command(flatten)]
-        follow: Follow,
-    },
-    /// List the runs, the newest first.
-    Runs {
-        #[command(flatten)]
-        at: Where,
-        /// How many.
-        #[arg(long, default_value_t = 20, value_name = "N")]
-        limit: i32,
-        /// Print them as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show a run, state by state.
-    Show {
-        #[command(flatten)]
-        at: Where,
-        /// Name or ARN of the run; the newest without one.
-        run: Option<String>,
-        /// Print it as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Estimate what a month in AWS costs, from what a run did.
-    Cost {
-        #[command(flatten)]
-        at: Where,
-        /// Name or ARN of a run that found changes; the newest without one.
-        run: Option<String>,
-        /// Runs in a hundred that find changes; the others end after their plan.
-        #[arg(long, default_value_t = 100, value_name = "N")]
-        busy: u8,
-        /// Print it as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Let a failed run go on where it failed; what is finished is not done again.
-    Redrive {
-        #[command(flatten)]
-        at: Where,
-        /// Name or ARN of the run.
-        run: String,
-        #[command(flatten)]
-        follow: Follow,
-    },
-    /// Stop a run.
-    Stop {
-        #[command(flatten)]
-        at: Where,
-        /// Name or ARN of the run.
-        run: String,
-        /// Why, for its history.
-        #[arg(long, value_name = "TEXT")]
-        cause: Option<String>,
-    },
 }
 
 /// Whether to stay until a run ends.
@@ -220,17 +82,32 @@ struct Follow {
 
 /// How a command ended, when nothing went wrong with the command itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+pub(crate) enum Outcome {
+    /// What was asked is done: exit code 0.
     Good,
     /// The run failed, or the check found something: exit code 1.
     Bad,
+    /// The run did nothing, as another one was at work or had overtaken it: exit code 3.
+    NotDone,
 }
 
-/// Reads the command line, does what it says, answers the exit code: 0, 1 for a failure, 2 for a wrong command line.
+impl From<Ending> for Outcome {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Loaded | Ending::UpToDate => Self::Good,
+            Ending::Failed => Self::Bad,
+            Ending::AlreadyRunning | Ending::Superseded => Self::NotDone,
+        }
+    }
+}
+
+/// Reads the command line, does what it says, answers the exit code: see `datadetox --help`.
 pub async fn main() -> ExitCode {
-    match dispatch(Cli::parse()).await {
+    let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match dispatch(cli).await {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Ok(Outcome::NotDone) => ExitCode::from(3),
         Err(error) => {
             say::error(&format!("{error:#}"));
             ExitCode::FAILURE
@@ -238,30 +115,135 @@ pub async fn main() -> ExitCode {
     }
 }
 
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    if let Some((name, _)) = matches.subcommand() {
+        let is_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        // They would be those of the program without a command: nobody would look at them.
+        let ignored = command.get_arguments().find(|arg| !arg.is_global_set() && is_said(arg.get_id().as_str()));
+        if let Some(option) = ignored.and_then(clap::Arg::get_long) {
+            let taken = command.find_subcommand(name).is_some_and(|it| takes(it, option));
+            let hint =
+                if taken { format!("write datadetox {name} --{option}") } else { format!("`{name}` takes none") };
+            let refusal = format!("--{option} is of the program without a command: {hint}");
+            return Err(command.error(ErrorKind::ArgumentConflict, refusal));
+        }
+    }
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+fn takes(command: &clap::Command, option: &str) -> bool {
+    command.get_arguments().any(|arg| arg.get_long() == Some(option))
+}
+
 async fn dispatch(cli: Cli) -> Result<Outcome> {
-    let common = cli.common;
+    let project = cli.project;
     match cli.command {
-        None => local::serve(&common, cli.local, cli.trade).await,
-        Some(Command::Run { local, full, json }) => local::run(&common, local, full, json).await,
-        Some(Command::Check { source, warehouse, json }) => check::check(&common, source, warehouse, json).await,
-        Some(Command::Synth { check, definition, page }) => synth::synth(&common, &definition, &page, check),
-        Some(Command::Seed { sample, from, source }) => data::seed(&common, &sample, from, source).await,
-        Some(Command::Trade { every, times, seed, source }) => data::trade(&common, every, times, seed, source).await,
-        Some(Command::Start { at, full, follow }) => orchestrator::start(&common, &at, full, follow).await,
-        Some(Command::Runs { at, limit, json }) => orchestrator::runs(&common, &at, limit, json).await,
-        Some(Command::Show { at, run, json }) => orchestrator::show(&common, &at, run, json).await,
-        Some(Command::Cost { at, run, busy, json }) => cost::cost(&common, &at, run, busy, json).await,
-        Some(Command::Redrive { at, run, follow }) => orchestrator::redrive(&common, &at, &run, follow).await,
-        Some(Command::Stop { at, run, cause }) => orchestrator::stop(&common, &at, &run, cause).await,
+        None => cli.serve.run(&project).await,
+        Some(Command::Run(run)) => run.run(&project).await,
+        Some(Command::Check(check)) => check.run(&project).await,
+        Some(Command::Synth(synth)) => synth.run(&project),
+        Some(Command::Seed(seed)) => seed.run(&project).await,
+        Some(Command::Trade(trade)) => trade.run(&project).await,
+        Some(Command::Start(start)) => start.run(&project).await,
+        Some(Command::Runs(runs)) => runs.run(&project).await,
+        Some(Command::Show(show)) => show.run(&project).await,
+        Some(Command::Cost(cost)) => cost.run(&project).await,
+        Some(Command::Redrive(redrive)) => redrive.run(&project).await,
+        Some(Command::Stop(stop)) => stop.run(&project).await,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use catalog::deployment::Verb;
+    use catalog::{Catalog, Deployment};
+
     use super::*;
+    use crate::catalogue::on_laptop;
+
+    fn said(words: &[&str]) -> Result<Cli, clap::Error> {
+        parse(words.iter().map(OsString::from))
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    /// Words as a shell splits them; of quotes only what a printed command uses.
+    fn split(line: &str) -> Vec<OsString> {
+        let (mut words, mut quoted) = (vec![String::new()], false);
+        let mut letters = line.chars();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '\'' => quoted = !quoted,
+                '\\' if !quoted => words.last_mut().unwrap().extend(letters.next()),
+                ' ' if !quoted => words.push(String::new()),
+                _ => words.last_mut().unwrap().push(letter),
+            }
+        }
+        words.into_iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_printed_command_is_understood_and_means_the_deployment_that_printed_it() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
+        let catalog = Arc::new(Catalog::parse(file, &std::fs::read_to_string(file).unwrap()).unwrap());
+        let aws = |region: Option<&str>| {
+            Deployment::in_aws(Arc::clone(&catalog), "dev".parse().unwrap(), region.map(str::to_owned))
+        };
+        let laptop = |home: &str| on_laptop(Arc::clone(&catalog), Path::new(home));
+        for deployment in
+            [laptop(".datadetox"), laptop("/tmp/my home"), laptop("it's"), aws(None), aws(Some("eu-west-2"))]
+        {
+            for verb in Verb::ALL {
+                let line = deployment.command(verb, "2026-11-23T13-05-00-123Z");
+                let mut cli = parse(split(&line)).unwrap_or_else(|error| panic!("{line}: {error}"));
+                cli.project.catalog = file.into();
+                let (word, at, run) = match cli.command.unwrap() {
+                    Command::Start(start) => ("start", start.at, None),
+                    Command::Runs(runs) => ("runs", runs.at, None),
+                    Command::Show(show) => ("show", show.at, show.run),
+                    Command::Redrive(redrive) => ("redrive", redrive.at, Some(redrive.run)),
+                    Command::Stop(stop) => ("stop", stop.at, Some(stop.run)),
+                    other => panic!("{line}: {other:?}"),
+                };
+                assert_eq!(word, verb.word());
+                assert_eq!(run.is_some(), verb.names_a_run(), "{line}");
+                let meant = at.deployment(&cli.project).unwrap();
+                assert_eq!(meant.command(verb, "2026-11-23T13-05-00-123Z"), line);
+                assert_eq!(meant.state_machine(), deployment.state_machine(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_option_before_the_command_is_refused_unless_every_command_has_it() {
+        for (words, hint) in [
+            (&["datadetox", "--source", "postgres://h/d", "run"][..], "write datadetox run --source"),
+            (&["datadetox", "--trade", "run"], "`run` takes none"),
+            (&["datadetox", "--orders", "5", "runs"], "`runs` takes none"),
+        ] {
+            let refused = said(words).unwrap_err();
+            assert_eq!(refused.exit_code(), 2);
+            assert!(refused.to_string().contains(hint), "{refused}");
+        }
+        let cli = said(&["datadetox", "--home", "h", "--catalog", "c", "runs"]).unwrap();
+        assert_eq!((cli.project.home.as_path(), cli.project.catalog.as_path()), (Path::new("h"), Path::new("c")));
+        assert!(said(&["datadetox", "--orders", "5", "--trade"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn an_environment_and_aws_need_each_other() {
+        let alone = said(&["datadetox", "runs", "--environment", "dev"]).unwrap_err();
+        assert!(alone.to_string().contains("write --aws --environment dev"), "{alone}");
+        let nowhere = said(&["datadetox", "runs", "--aws"]).unwrap_err();
+        assert!(nowhere.to_string().contains("--aws needs --environment NAME"), "{nowhere}");
+        assert_eq!((alone.exit_code(), nowhere.exit_code()), (2, 2));
     }
 }

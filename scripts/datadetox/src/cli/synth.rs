@@ -1,16 +1,38 @@
 //! `synth`: what is generated from the catalogue and committed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use catalog::Deployment;
+use clap::Args;
 
-use super::{Common, Outcome};
+use super::Outcome;
+use crate::catalogue::Project;
 use crate::{catalogue, say};
 
-pub(super) fn synth(common: &Common, definition: &Path, page: &Path, check: bool) -> Result<Outcome> {
-    let deployment = Deployment::on_laptop(catalogue::read(&common.catalog)?);
+/// Generate what follows from the catalogue: the state machine, and the tables of its documentation.
+#[derive(Args, Debug)]
+pub(super) struct Synth {
+    /// Write nothing; fail when a generated file is stale.
+    #[arg(long)]
+    check: bool,
+    /// Where the state machine goes.
+    #[arg(long, default_value = "statemachine/etl.asl.json", value_name = "FILE")]
+    definition: PathBuf,
+    /// The page of the documentation whose generated parts are renewed, where it is there.
+    #[arg(long, default_value = "docs/catalogue.md", value_name = "FILE")]
+    page: PathBuf,
+}
+
+impl Synth {
+    pub(super) fn run(&self, project: &Project) -> Result<Outcome> {
+        synth(project, &self.definition, &self.page, self.check)
+    }
+}
+
+fn synth(project: &Project, definition: &Path, page: &Path, check: bool) -> Result<Outcome> {
+    let deployment = Deployment::on_laptop(catalogue::read(&project.catalog)?);
     let text = format!("{}\n", serde_json::to_string_pretty(&catalogue::local_definition(&deployment))?);
     let mut outcome = keep_fresh(definition, text, check)?;
     // Whoever has a catalogue of his own has no page of the project's.

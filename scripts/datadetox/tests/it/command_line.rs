@@ -1,124 +1,22 @@
 //! The program as people and scripts call it: what it prints where, and how it exits.
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Signal, test_kill_process};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::Command;
 
 use crate::crashes::functions;
-use crate::world::{World, execute, folder_with_catalog, programs};
+use crate::shell::{Shell, postgres_pid, until_gone};
+use crate::world::{World, execute, programs};
 
-/// A folder in which the program is called.
-struct Shell {
-    folder: TempDir,
-}
-
-/// What a call came to.
-#[derive(Debug)]
-struct Called {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Called {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-impl Shell {
-    async fn new(edit: impl FnOnce(String) -> String) -> Self {
-        programs().await;
-        Self { folder: folder_with_catalog(edit) }
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_datadetox"));
-        // Started by hand: the functions are built.
-        command.args(words).current_dir(self.folder.path()).env_remove("CARGO").stdin(Stdio::null()).kill_on_drop(true);
-        command
-    }
-
-    async fn call(&self, words: &[&str]) -> Called {
-        Self::finish(self.command(words)).await
-    }
-
-    async fn finish(mut command: Command) -> Called {
-        let output = command.output().await.expect("the program starts");
-        let text = |bytes| String::from_utf8(bytes).expect("it prints text");
-        Called { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-
-    /// Starts the program without a command, and waits until its warehouse is loaded and its schedule runs.
-    async fn serve(&self, words: &[&str]) -> Serving {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let mut serving = Serving { child, lines };
-        serving.until("running every").await;
-        serving
-    }
-
-    /// What the running stack says of itself.
-    fn stack(&self) -> Value {
-        let text = std::fs::read(self.folder.path().join(".datadetox/stack.json")).expect("a stack runs");
-        serde_json::from_slice(&text).expect("it is JSON")
-    }
-}
-
-/// A running stack.
-struct Serving {
-    child: Child,
-    lines: Lines<BufReader<ChildStderr>>,
-}
-
-impl Serving {
-    async fn until(&mut self, words: &str) {
-        let read = async {
-            let mut seen = String::new();
-            loop {
-                match self.lines.next_line().await.expect("it prints text") {
-                    Some(line) if line.contains(words) => return,
-                    Some(line) => seen += &format!("{line}\n"),
-                    None => panic!("it ended before it said {words:?}:\n{seen}"),
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(120), read).await.expect("it says so in time");
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).expect("it runs");
-        kill_process(pid, signal).expect("it can be signalled");
-    }
-
-    async fn ended(&mut self) -> Option<i32> {
-        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await.expect("it ends in time");
-        status.expect("it can be waited for").code()
-    }
-}
-
-/// The process id of a folder's Postgres.
-fn postgres_pid(shell: &Shell) -> Pid {
-    let text = std::fs::read_to_string(shell.folder.path().join(".datadetox/postgres/postmaster.pid"));
-    let text = text.expect("Postgres runs in the home");
-    let first = text.lines().next().and_then(|line| line.trim().parse().ok());
-    first.and_then(Pid::from_raw).expect("a process id")
-}
-
-async fn until_gone(is_gone: impl Fn() -> bool) {
-    let mut looks = tokio::time::interval(Duration::from_millis(20));
-    let gone = async {
-        while !is_gone() {
-            looks.tick().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("no process stays behind");
+/// Statements in the private source of the stack that runs, as the application.
+async fn application(shell: &Shell, sql: &str) {
+    let mut command = Command::new("psql");
+    command.env("PGSERVICEFILE", shell.folder.path().join(".datadetox/pg_service.conf"));
+    command.args(["service=source", "-v", "ON_ERROR_STOP=1", "-qc", sql]);
+    assert!(command.status().await.expect("psql").success(), "{sql}");
 }
 
 #[tokio::test]
@@ -214,6 +112,9 @@ async fn a_catalogue_with_five_mistakes_starts_nothing_and_tells_all_five() {
         assert!(told.contains("pipeline.toml:6:1: unknown key \"schedul\""), "{told}");
         assert!(!shell.folder.path().join(".datadetox").exists(), "{words:?} made a home");
     }
+    let one = Shell::new(|text| text.replacen("schedule =", "schedul =", 1)).await;
+    let mistake = one.call(&["check"]).await;
+    assert!(mistake.err.contains("error: 1 mistake\n"), "{mistake:?}");
     let json = shell.call(&["check", "--json"]).await;
     assert_eq!((json.code, json.json()["mistakes"].as_array().map(Vec::len)), (Some(1), Some(5)));
 }
@@ -234,7 +135,10 @@ async fn a_running_stack_is_operated_from_other_terminals_and_ends_on_interrupt(
     assert!(detached.out.starts_with("arn:aws:states:"), "{detached:?}");
     let arn = detached.out.trim().to_owned();
     let name = arn.rsplit(':').next().expect("a name");
-    shell.call(&["stop", name, "--cause", "not wanted"]).await;
+    let stopped = shell.call(&["stop", name, "--cause", "not wanted"]).await;
+    assert!(stopped.code == Some(0) && stopped.err.starts_with("stopped arn:"), "{stopped:?}");
+    let again = shell.call(&["stop", name]).await;
+    assert!(again.code == Some(0) && again.err.contains("had ended already: ABORTED"), "{again:?}");
     let runs = shell.call(&["runs", "--limit", "2"]).await;
     assert_eq!(runs.out.lines().count(), 3, "{runs:?}");
     let listed = shell.call(&["runs", "--json"]).await;
@@ -263,31 +167,32 @@ async fn a_running_stack_is_operated_from_other_terminals_and_ends_on_interrupt(
     serving.signal(Signal::INT);
     assert_eq!(serving.ended().await, Some(0));
     until_gone(|| functions(&endpoint, "").is_empty() && test_kill_process(postgres).is_err()).await;
-    let gone = shell.call(&["runs"]).await;
+    let gone = shell.call(&["start"]).await;
     assert!(gone.code == Some(1) && gone.err.contains("no stack runs in .datadetox"), "{gone:?}");
+    let listed = shell.call(&["runs", "--limit", "9"]).await;
+    assert!(listed.code == Some(0) && listed.out.contains("ABORTED") && listed.out.contains(oldest), "{listed:?}");
+    assert!(!shell.folder.path().join(".datadetox/stack.json").exists(), "nobody else is led to what only looks");
 }
 
 #[tokio::test]
 async fn a_failed_run_exits_with_one_names_the_cause_and_is_redriven() {
     let shell = Shell::new(|text| text).await;
     let mut serving = shell.serve(&["--orders", "60"]).await;
-    let application = |sql: &'static str| {
-        let mut command = Command::new("psql");
-        command.env("PGSERVICEFILE", shell.folder.path().join(".datadetox/pg_service.conf"));
-        command.args(["service=source", "-v", "ON_ERROR_STOP=1", "-qc", sql]);
-        command
-    };
-    let revoke = "REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'";
-    assert!(application(revoke).status().await.expect("psql").success());
+    application(&shell, "REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'").await;
     let failed = shell.call(&["start"]).await;
     assert_eq!(failed.code, Some(1), "{failed:?}");
     assert!(failed.out.starts_with("FAILED "), "{}", failed.out);
     assert!(failed.out.contains("staff: Source.AccessDenied: extract staff"), "{}", failed.out);
     serving.until("alert: totesys: Extract failed").await;
     let name = failed.out.lines().next().and_then(|line| line.strip_prefix("FAILED ")).expect("its name").to_owned();
+    // The cause is said once, by the report; the line of the state has the error's name alone.
+    let told = format!("{}{}", failed.out, failed.err);
+    assert_eq!(told.matches("permission denied").count(), 1, "{told}");
+    assert_eq!(told.matches("to do:").count(), 1, "{told}");
+    assert!(failed.err.contains(&format!("after the repair: datadetox redrive {name}\n")), "{}", failed.err);
     let unrepaired = shell.call(&["redrive", &name, "--json"]).await;
     assert_eq!((unrepaired.code, unrepaired.json()["failures"][0]["subject"].as_str()), (Some(1), Some("staff")));
-    assert!(application("GRANT SELECT ON staff TO reader").status().await.expect("psql").success());
+    application(&shell, "GRANT SELECT ON staff TO reader").await;
     let redriven = shell.call(&["redrive", &name]).await;
     assert_eq!(redriven.code, Some(0), "{redriven:?}");
     let row = redriven.out.lines().find(|line| line.trim_start().starts_with("dim_staff")).expect("a row");
@@ -298,6 +203,70 @@ async fn a_failed_run_exits_with_one_names_the_cause_and_is_redriven() {
     assert!(again.code == Some(1) && again.err.contains("ExecutionNotRedrivable"), "{again:?}");
     serving.signal(Signal::TERM);
     assert_eq!(serving.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn what_a_run_leaves_is_operated_without_a_running_stack() {
+    let shell = Shell::new(|text| text).await;
+    let nothing = shell.call(&["runs"]).await;
+    assert!(nothing.code == Some(1) && nothing.err.contains("no stack ever ran in .datadetox"), "{nothing:?}");
+    assert!(!shell.folder.path().join(".datadetox").exists(), "asking makes no home");
+
+    assert_eq!(shell.call(&["run", "--orders", "60"]).await.code, Some(0));
+    let mut serving = shell.serve(&[]).await;
+    application(&shell, "REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'").await;
+    serving.signal(Signal::INT);
+    assert_eq!(serving.ended().await, Some(0));
+
+    let failed = shell.call(&["run"]).await;
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    let name = failed.out.lines().next().and_then(|line| line.strip_prefix("FAILED ")).expect("its name").to_owned();
+    let shown = shell.call(&["show"]).await;
+    assert!(shown.code == Some(0) && shown.out.contains("✗ Extract staff"), "{shown:?}");
+    assert!(shown.out.contains("staff: Source.AccessDenied: "), "{shown:?}");
+    let listed = shell.call(&["runs"]).await;
+    assert!(
+        listed.out.lines().nth(1).is_some_and(|line| line.contains(&name) && line.contains("FAILED")),
+        "{listed:?}"
+    );
+    assert_eq!(shell.call(&["cost", &name]).await.code, Some(0));
+    let stopped = shell.call(&["stop", &name]).await;
+    assert!(stopped.code == Some(0) && stopped.err.contains("had ended already: FAILED"), "{stopped:?}");
+    let detached = shell.call(&["redrive", &name, "--detach"]).await;
+    assert!(detached.code == Some(1) && detached.err.contains("--detach needs"), "{detached:?}");
+    // The printed command is the one that is typed.
+    let printed =
+        failed.err.lines().find_map(|line| line.strip_prefix("after the repair: datadetox ")).expect("a cure");
+    let words: Vec<&str> = printed.split(' ').collect();
+    let unrepaired = shell.call(&words).await;
+    assert!(unrepaired.code == Some(1) && unrepaired.out.contains("Source.AccessDenied"), "{unrepaired:?}");
+
+    let mut serving = shell.serve(&[]).await;
+    application(&shell, "GRANT SELECT ON staff TO reader").await;
+    serving.signal(Signal::INT);
+    assert_eq!(serving.ended().await, Some(0));
+    let redriven = shell.call(&words).await;
+    assert_eq!(redriven.code, Some(0), "{redriven:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_was_interrupted_rests_while_it_is_looked_at_and_the_next_run_waits_for_it() {
+    let shell = Shell::new(|text| text).await;
+    let mut serving = shell.serve(&["--orders", "60"]).await;
+    let detached = shell.call(&["start", "--full", "--detach"]).await;
+    let name = detached.out.trim().rsplit(':').next().expect("a name").to_owned();
+    serving.signal(Signal::KILL);
+    serving.ended().await;
+    let status = async || {
+        let shown = shell.call(&["show", &name, "--json"]).await;
+        shown.json()["status"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(status().await, "RUNNING");
+    assert_eq!(status().await, "RUNNING", "looking at it changes nothing");
+    let run = shell.call(&["run"]).await;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.err.contains(&format!("waiting for the older run {name}")), "{run:?}");
+    assert_eq!(status().await, "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -415,7 +384,15 @@ async fn a_wrong_command_line_exits_with_two_and_aws_without_credentials_says_so
     let shell = Shell::new(|text| text).await;
     assert_eq!(shell.call(&["runn"]).await.code, Some(2));
     assert_eq!(shell.call(&["runs", "--region", "eu-west-2"]).await.code, Some(2), "--region needs --aws");
-    let mut command = shell.command(&["runs", "--aws", "--region", "eu-west-2"]);
+    let ignored = shell.call(&["--source", "postgres://127.0.0.1/d", "run"]).await;
+    assert!(ignored.code == Some(2) && ignored.err.contains("write datadetox run --source"), "{ignored:?}");
+    assert!(!shell.folder.path().join(".datadetox").exists(), "nothing was started");
+    let environments = "[dev]\nregion = \"eu-west-2\"\n\n[prod]\nregion = \"eu-west-2\"\n";
+    std::fs::create_dir(shell.folder.path().join("cdktf")).expect("a folder");
+    std::fs::write(shell.folder.path().join("cdktf/environments.toml"), environments).expect("it is written");
+    let which = shell.call(&["runs", "--aws"]).await;
+    assert!(which.code == Some(2) && which.err.contains("dev or prod, says cdktf/environments.toml"), "{which:?}");
+    let mut command = shell.command(&["runs", "--aws", "--environment", "dev", "--region", "eu-west-2"]);
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", shell.folder.path());
     for name in ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONFIG_FILE"] {
         command.env_remove(name);

@@ -14,6 +14,7 @@ mod redrive;
 mod rejects;
 mod rooms;
 mod services;
+mod shell;
 mod tls;
 mod truth;
 mod values;

@@ -75,6 +75,7 @@ pub(crate) fn live<S: Future>(
         let settings = Settings {
             region: "eu-west-2".to_owned(),
             account: "000000000000".to_owned(),
+            goes_on: true,
             folder: folder.to_owned(),
             service: Arc::clone(script) as Arc<dyn Service>,
             clock: now,

@@ -8,18 +8,23 @@ use anyhow::Result;
 use aws_sdk_sfn::types::ExecutionStatus;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::orchestrator::Orchestrator;
-use super::view::{Status, View, Visit};
+use super::view::{View, Visit};
+use crate::orchestrator::Orchestrator;
 use crate::say;
 
 /// How often the history is asked for: here it costs nothing, in AWS a request.
 const LOCAL: Duration = Duration::from_millis(100);
 const REMOTE: Duration = Duration::from_secs(1);
 
+/// Time between two questions.
+pub(super) fn pace(orchestrator: &Orchestrator) -> Duration {
+    if orchestrator.remote { REMOTE } else { LOCAL }
+}
+
 /// Follows a run to its end.
 pub(super) async fn follow(orchestrator: &Orchestrator, arn: &str) -> Result<()> {
     let mut display = Display::new();
-    let mut ticks = tokio::time::interval(if orchestrator.remote { REMOTE } else { LOCAL });
+    let mut ticks = tokio::time::interval(pace(orchestrator));
     loop {
         ticks.tick().await;
         let status = orchestrator.describe(arn).await?.status;
@@ -50,7 +55,7 @@ impl Display {
 
     fn show(&mut self, view: &View) {
         for (index, visit) in view.visits.iter().enumerate().filter(|(_, visit)| visit.tries > 0) {
-            if visit.status == Status::Running || visit.left.is_none() {
+            if visit.left.is_none() {
                 self.spin(index, visit);
             } else if self.printed.insert(index, visit.tries) != Some(visit.tries) {
                 if let Some(spinner) = self.spinners.remove(&index) {
@@ -79,10 +84,8 @@ impl Display {
     }
 
     fn print(&self, visit: &Visit) {
-        let line = match visit.status {
-            Status::Caught | Status::Failed => say::paint("31", &visit.line()),
-            Status::Done | Status::Running | Status::Aborted => visit.line(),
-        };
+        let line = visit.line();
+        let line = if visit.has_failed() { say::on_stderr(&line).red().to_string() } else { line };
         if self.is_terminal {
             // A terminal that cannot be drawn on is gone; the run is not.
             let _ = self.bars.println(line);

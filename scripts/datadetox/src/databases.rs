@@ -1,0 +1,50 @@
+//! Databases that a person names by URL, and the private source.
+
+use anyhow::{Context as _, Result};
+use local::{APPLICATION, Home, Postgres, Running, application_of};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+
+use crate::catalogue::{self, Project};
+
+/// Connection options for a URL that a person gave; PGPASSWORD and ~/.pgpass fill in a password it lacks.
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions> {
+    // The driver's message could repeat the URL, and with it a password.
+    let parsed: Option<PgConnectOptions> = url.parse().ok();
+    let options = parsed.context("this is no Postgres URL: write postgres://user@host:port/database")?;
+    Ok(options.disable_statement_logging())
+}
+
+/// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.
+pub(crate) fn secret_of(url: &str) -> Result<String> {
+    let options = options(url)?;
+    let known = local::environment::variable("PGPASSWORD");
+    let mut secret = options.to_url_lossy();
+    if secret.password().is_none()
+        && let Some(password) = known
+    {
+        secret.set_password(Some(&password)).ok().context("this URL cannot hold a password")?;
+    }
+    Ok(secret.to_string())
+}
+
+/// Gives `work` the application's connection to a source: the one of that URL, or the private one; that of the stack
+/// that runs, or one that runs for as long as `work`.
+pub(crate) async fn with_source<T>(
+    project: &Project,
+    url: Option<&str>,
+    work: impl AsyncFnOnce(PgConnectOptions) -> Result<T>,
+) -> Result<T> {
+    if let Some(url) = url {
+        return work(options(url)?).await;
+    }
+    if let Some(running) = Running::find(&project.home) {
+        return work(application_of(&project.home, &running)?).await;
+    }
+    let pipeline = &catalogue::read(&project.catalog)?.pipeline.name.clone();
+    let home = Home::take(&project.home)?;
+    let postgres = Postgres::start(&home, pipeline).await?;
+    let done = work(postgres.options(APPLICATION)).await;
+    postgres.stop().await?;
+    done
+}

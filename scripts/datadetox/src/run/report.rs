@@ -1,0 +1,195 @@
+//! What a run did, for a person or for a script.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::primitives::DateTime;
+use aws_sdk_sfn::types::ExecutionStatus;
+use catalog::Deployment;
+use catalog::deployment::Verb;
+use catalog::message::{Counts, Failure, HaltRequest};
+use serde_json::{Value, json};
+
+use super::figures::{bytes, count, duration, span};
+use super::table::table;
+use super::view::{View, Visit};
+use crate::orchestrator::Orchestrator;
+use crate::say;
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The warehouse shows what the run read.
+    Loaded,
+    /// There was nothing to read.
+    UpToDate,
+    /// An older run was at work; this one did nothing.
+    AlreadyRunning,
+    /// Another run loaded before this one, which then changed nothing.
+    Superseded,
+    /// It failed, was stopped, or has not ended.
+    Failed,
+}
+
+/// A run and everything that is told of it.
+pub(crate) struct Report<'d> {
+    run: DescribeExecutionOutput,
+    view: View,
+    output: Value,
+    deployment: &'d Deployment,
+}
+
+impl<'d> Report<'d> {
+    /// Asks for a run.
+    pub(crate) async fn of(orchestrator: &Orchestrator, arn: &str, deployment: &'d Deployment) -> Result<Self> {
+        let run = orchestrator.describe(arn).await?;
+        let view = View::of(&orchestrator.history(arn).await?);
+        let output = run.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        Ok(Self { run, view, output, deployment })
+    }
+
+    pub(crate) fn started(&self) -> DateTime {
+        self.run.start_date
+    }
+
+    pub(crate) fn ending(&self) -> Ending {
+        if self.run.status != ExecutionStatus::Succeeded {
+            return Ending::Failed;
+        }
+        match (self.output["plan"]["status"].as_str(), self.output["load"]["status"].as_str()) {
+            (Some("up_to_date"), _) => Ending::UpToDate,
+            (Some("already_running"), _) => Ending::AlreadyRunning,
+            (_, Some("superseded")) => Ending::Superseded,
+            _ => Ending::Loaded,
+        }
+    }
+
+    /// Prints what it did on stdout, and what to do about it on stderr.
+    pub(crate) fn print(&self, as_json: bool) -> Result<Ending> {
+        let ending = self.ending();
+        if as_json {
+            say::data(&serde_json::to_string_pretty(&self.json())?);
+            return Ok(ending);
+        }
+        match ending {
+            Ending::Loaded => self.loaded(),
+            Ending::UpToDate => say::data("up to date"),
+            Ending::AlreadyRunning => say::data("an older run is still at work: this one changed nothing"),
+            Ending::Superseded => say::data("another run was faster: this one changed nothing, the next one goes on"),
+            Ending::Failed => {
+                let name = self.run.name.as_deref().unwrap_or_default();
+                say::data(&format!("{} {name}\n{}", self.run.status.as_str(), self.failures_told()));
+                self.say_remedy();
+            }
+        }
+        Ok(ending)
+    }
+
+    /// Prints it state by state.
+    pub(crate) fn print_states(&self) {
+        say::data(&self.view.tree(&self.run));
+        if self.run.status != ExecutionStatus::Succeeded && self.run.status != ExecutionStatus::Running {
+            say::data(&format!("\n{}", self.failures_told()));
+            self.say_remedy();
+        }
+    }
+
+    /// The last pass through a state.
+    fn visit(&self, state: &str) -> Option<&Visit> {
+        self.view.visits.iter().rfind(|visit| visit.state == state)
+    }
+
+    fn results(&self, phase: &str) -> Vec<&Value> {
+        self.output[phase]["results"].as_array().into_iter().flatten().collect()
+    }
+
+    /// What was done to each target, by its name.
+    fn targets(&self) -> BTreeMap<String, Counts> {
+        serde_json::from_value(self.output["load"]["targets"].clone()).unwrap_or_default()
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        // What halt was given is the one place where the failures of every phase stand.
+        let halt = self.visit("Halt").map(|halt| halt.request.clone()).unwrap_or_default();
+        match serde_json::from_value::<HaltRequest>(halt).ok() {
+            Some(request) => request.failures,
+            None => {
+                let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                vec![Failure { subject: "run".to_owned(), error: text(&self.run.error), cause: text(&self.run.cause) }]
+            }
+        }
+    }
+
+    fn failures_told(&self) -> String {
+        let mut text = String::new();
+        for failure in self.failures() {
+            let _ = writeln!(text, "  {}: {}: {}", failure.subject, failure.error, failure.message());
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn say_remedy(&self) {
+        if self.run.status != ExecutionStatus::Running {
+            let name = self.run.name.as_deref().unwrap_or_default();
+            say::line(&format!("after the repair: {}", self.deployment.command(Verb::Redrive, name)));
+        }
+    }
+
+    fn json(&self) -> Value {
+        let mut json = json!({
+            "execution": self.run.execution_arn,
+            "name": self.run.name,
+            "status": self.run.status.as_str(),
+            "plan": { "status": self.output["plan"]["status"], "reason": self.output["plan"]["reason"] },
+            "tables": self.results("extract"),
+            "targets": self.targets(),
+            "load": self.output["load"]["status"],
+            "rejected": self.output["load"]["rejected"],
+            "freshness_ms": self.output["load"]["freshness_ms"],
+        });
+        if self.run.status != ExecutionStatus::Succeeded {
+            json["failures"] = json!(self.failures());
+        }
+        json
+    }
+
+    fn loaded(&self) {
+        let mut tables = table(2, ["SOURCE TABLE", "READ", "ROWS", "BYTES", "TIME"]);
+        for result in self.results("extract") {
+            let name = result["table"].as_str().unwrap_or_default();
+            let number = |member: &str| result[member].as_u64().unwrap_or_default();
+            let time =
+                self.visit(&format!("Extract {name}")).and_then(|visit| duration(&visit.entered, visit.left.as_ref()));
+            let reason = self.output["plan"]["tables"][name]["reason"].as_str().unwrap_or_default();
+            let row = [
+                name.to_owned(),
+                reason.to_owned(),
+                count(number("rows")),
+                bytes(number("bytes")),
+                time.unwrap_or_default(),
+            ];
+            tables.add_row(row);
+        }
+        let mut targets = table(1, ["TARGET", "ADDED", "UPDATED", "UNCHANGED", "DEFERRED", "REJECTED"]);
+        for (name, counts) in self.targets() {
+            let Counts { added, updated, unchanged, deferred, rejected } = counts;
+            let mut row = vec![name];
+            row.extend([added, updated, unchanged, deferred, rejected].map(count));
+            targets.add_row(row);
+        }
+        say::data(&tables.trim_fmt());
+        say::data("");
+        say::data(&targets.trim_fmt());
+        let load = &self.output["load"];
+        let status = load["status"].as_str().unwrap_or_default().replace('_', " ");
+        let fresh = span(load["freshness_ms"].as_u64().unwrap_or_default());
+        let took = duration(&self.run.start_date, self.run.stop_date.as_ref()).unwrap_or_default();
+        say::data(&format!("\n{status} in {took}; the warehouse shows the source as it was {fresh} before"));
+        if let Some(rejected) = load["rejected"].as_u64().filter(|rejected| *rejected > 0) {
+            let rows = if rejected == 1 { "1 row was".to_owned() } else { format!("{} rows were", count(rejected)) };
+            say::warning(&format!("{rows} rejected; see {} in the warehouse", catalog::ledger::REJECT));
+        }
+    }
+}
