@@ -16,7 +16,8 @@ use crate::history::{EventKind, iso};
 use crate::machine::Machine;
 use crate::runtime::Runtime;
 use crate::signal::{Signal, Token};
-use crate::state::{State, StateType};
+use crate::state::State;
+use crate::state_type::StateType;
 
 /// How a flow ended.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::Failure;
 use crate::resource::Resource;
-use crate::state::StateType;
+use crate::state_type::StateType;
 
 /// One event.
 #[derive(Clone, Debug)]

@@ -41,6 +41,7 @@ mod resource;
 mod runtime;
 mod signal;
 mod state;
+mod state_type;
 mod template;
 
 pub use execution::{Execution, Identity, NotRedrivable, Status};
@@ -50,4 +51,4 @@ pub use history::{Event, EventKind, timestamp};
 pub use machine::Machine;
 pub use resource::Resource;
 pub use signal::{Order, Signal, Token};
-pub use state::StateType;
+pub use state_type::StateType;

@@ -44,7 +44,7 @@ impl Journal {
         definition: &Value,
         at: DateTime<Utc>,
     ) -> Result<Self> {
-        // The name may hold what a file name may not; the time keeps the files in order.
+        // An ARN may hold what a file name may not; the time keeps the files in order.
         let digest: String = Sha256::digest(&identity.arn).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let path = folder.join(format!("{}-{digest}.jsonl", at.format("%Y%m%dT%H%M%S%3fZ")));
         let file = OpenOptions::new().create_new(true).append(true).open(&path);

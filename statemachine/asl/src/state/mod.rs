@@ -2,6 +2,8 @@
 //!
 //! What kinds share has a file of its own: what goes in and comes out (`data`), where it goes next (`next`), what becomes
 //! of a failure (`handlers`).
+//!
+//! Machine, flow and state are one knot, and nothing else here is: a Parallel is made of machines and runs flows.
 
 mod choice;
 mod data;
@@ -28,47 +30,10 @@ use crate::fields::{DefinitionError, Fields};
 use crate::flow::{Flow, Performed};
 use crate::runtime::Runtime;
 use crate::signal::Signal;
+use crate::state_type::StateType;
 
 /// What the fields of every state may say.
 const COMMON: [&str; 2] = ["Type", "Comment"];
-
-/// What a state is, as its `Type` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateType {
-    /// Passes its input on, or a value of its own.
-    Pass,
-    /// Calls a service.
-    Task,
-    /// Goes one way or another.
-    Choice,
-    /// Runs branches side by side.
-    Parallel,
-    /// Waits.
-    Wait,
-    /// Ends well.
-    Succeed,
-    /// Ends in an error.
-    Fail,
-}
-
-impl StateType {
-    const ALL: [Self; 7] =
-        [Self::Pass, Self::Task, Self::Choice, Self::Parallel, Self::Wait, Self::Succeed, Self::Fail];
-
-    /// As a definition spells it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "Pass",
-            Self::Task => "Task",
-            Self::Choice => "Choice",
-            Self::Parallel => "Parallel",
-            Self::Wait => "Wait",
-            Self::Succeed => "Succeed",
-            Self::Fail => "Fail",
-        }
-    }
-}
 
 /// A state of a definition.
 #[derive(Debug)]
@@ -89,8 +54,8 @@ impl State {
             return Err(fields.error("a state's name has 1 to 80 characters"));
         }
         let type_name = fields.required_text("Type")?;
-        let known = StateType::ALL.into_iter().find(|known| known.name() == type_name);
-        let state_type = known.ok_or_else(|| fields.error(format!("Type {type_name} is not supported")))?;
+        let state_type =
+            StateType::named(&type_name).ok_or_else(|| fields.error(format!("Type {type_name} is not supported")))?;
         Ok(match state_type {
             StateType::Pass => Self::Pass(Pass::parse(&fields)?),
             StateType::Task => Self::Task(Task::parse(&fields)?),

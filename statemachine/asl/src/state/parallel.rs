@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::data::{Paths, merged, rendered};
 use super::handlers::Handlers;
 use super::next::Next;
-use super::{COMMON, Kind, StateType};
+use super::{COMMON, Kind};
 use crate::failure::Failure;
 use crate::fields::{DefinitionError, Fields};
 use crate::flow::{At, Ended, Flow, Outcome, Performed, Trouble};
@@ -16,6 +16,7 @@ use crate::machine::Machine;
 use crate::path::Reference;
 use crate::runtime::Runtime;
 use crate::signal::Signal;
+use crate::state_type::StateType;
 use crate::template::Template;
 
 #[derive(Debug)]
