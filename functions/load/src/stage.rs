@@ -89,7 +89,9 @@ impl<'s> Stage<'s> {
         if twice.is_empty() {
             return Ok(());
         }
-        let what = format!("the key of {} is not unique in its source: {}", self.target.name, twice.join("; "));
+        let key: Vec<&str> = self.target.key.iter().map(|column| column.as_str()).collect();
+        let (name, key, twice) = (&self.target.name, key.join(", "), twice.join("; "));
+        let what = format!("the key ({key}) of {name} is not unique in its source: {twice}");
         Err(Error::new(Fault::DataRejected, what))
     }
 

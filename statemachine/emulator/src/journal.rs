@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, bail};
 use asl::{Execution, Identity, Machine, Order, Signal, Status, Token};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -99,15 +99,25 @@ pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
 }
 
 fn replay(path: &Path) -> Result<Recorded> {
-    let mut lines = BufReader::new(File::open(path)?).split(b'\n');
-    let first = lines.next().ok_or_else(|| anyhow!("it is empty"))??;
-    let start: Start = serde_json::from_slice(&first)?;
+    let mut lines = BufReader::new(File::open(path)?);
+    let mut line = Vec::new();
+    let mut whole = lines.read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        bail!("it is empty");
+    }
+    let start: Start = serde_json::from_slice(&line)?;
     let machine = Machine::parse(&start.definition)?;
     let (mut execution, orders) = Execution::start(machine, start.identity, start.input, start.at);
     let mut open: HashMap<Token, Order> = HashMap::new();
     note(&mut open, orders);
-    for line in lines {
-        let Ok(happened) = serde_json::from_slice::<Happened>(&line?) else { break };
+    loop {
+        line.clear();
+        let read = lines.read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        whole += read;
+        let happened: Happened = serde_json::from_slice(&line)?;
         match &happened.signal {
             Signal::TaskSucceeded { token, .. } | Signal::TaskFailed { token, .. } | Signal::Woken { token } => {
                 open.remove(token);
@@ -117,6 +127,8 @@ fn replay(path: &Path) -> Result<Recorded> {
         note(&mut open, execution.handle(&happened.signal, happened.at, happened.random));
     }
     let file = OpenOptions::new().append(true).open(path)?;
+    // What happens next begins a line of its own.
+    file.set_len(u64::try_from(whole)?)?;
     let running = execution.status == Status::Running;
     let rearm = open.values().filter(|order| running && matches!(order, Order::Wake { .. })).cloned().collect();
     Ok(Recorded { execution, journal: Journal { file }, rearm, open })

@@ -46,6 +46,8 @@ pub struct StepFunctions {
     /// By ARN.
     machines: BTreeMap<String, Arc<StateMachine>>,
     executions: Mutex<Executions>,
+    /// Held from the look for a name to its execution: of two that start one at once, the second sees the first.
+    starting: Mutex<()>,
 }
 
 impl StepFunctions {
@@ -60,7 +62,7 @@ impl StepFunctions {
             Ok((machine.arn.clone(), Arc::new(machine)))
         };
         let machines = machines.into_iter().map(deploy).collect::<Result<_>>()?;
-        let states = Arc::new(Self { settings, machines, executions: Mutex::default() });
+        let states = Arc::new(Self { settings, machines, executions: Mutex::default(), starting: Mutex::default() });
         for recorded in journal::all(&states.settings.folder, KEEP)? {
             if !states.settings.goes_on {
                 states.drive(recorded.execution, recorded.journal, Vec::new());
@@ -112,6 +114,7 @@ impl StepFunctions {
     pub fn start(self: &Arc<Self>, machine: &StateMachine, name: &str, input: Value) -> Result<Arc<Entry>, Refusal> {
         name::check(name)?;
         let identity = machine.identity(name);
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = self.find(&identity.arn) {
             let same = {
                 let execution = entry.read();

@@ -32,7 +32,12 @@ async fn a_key_that_stands_twice_in_a_batch_is_refused_where_it_must_be_looked_a
     let mut shop = Shop::open().await;
     let lines = brings("fact_line", &["7|a|NULL|NULL|x", "7|b|NULL|NULL|x", "7|a|NULL|NULL|y"]);
     let request = shop.batch("one", &[Brings { verify_key: true, ..lines }]).await;
-    shop.refuses(&request, Fault::DataRejected, &["the key of fact_line is not unique in its source: 7,a"]).await;
+    shop.refuses(
+        &request,
+        Fault::DataRejected,
+        &["the key (number, place) of fact_line is not unique in its source: 7,a"],
+    )
+    .await;
     assert!(shop.is_untouched().await);
     shop.close().await;
 }

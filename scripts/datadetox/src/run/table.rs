@@ -15,6 +15,9 @@ fn table_of<const N: usize>(width: u16, words: usize, header: [&str; N]) -> Tabl
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
     for column in table.column_iter_mut().skip(words) {
         column.set_cell_alignment(CellAlignment::Right);
         column.set_constraint(ColumnConstraint::ContentWidth);
@@ -40,16 +43,16 @@ mod tests {
         let text = format!("{}\n\n{}\n", targets.trim_fmt(), tables.trim_fmt());
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         expect![[r#"
-             TARGET                          ADDED  UPDATED   UNCHANGED  DEFERRED  REJECTED
-             a_fact_whose_name_is_as_lo  1,234,567        0  12,345,678         0         0
-             ng_as_postgres_allows_a_na
-             me_to_be_63
-             dim_staff                          20        0           0         0         0
+            TARGET                           ADDED  UPDATED   UNCHANGED  DEFERRED  REJECTED
+            a_fact_whose_name_is_as_lon  1,234,567        0  12,345,678         0         0
+            g_as_postgres_allows_a_name
+            _to_be_63
+            dim_staff                           20        0           0         0         0
 
-             SOURCE TABLE           READ                       ROWS       BYTES        TIME
-             a_fact_whose_name_is_  read in full: its     1,234,567  486.64 KiB  12 min 2 s
-             as_long_as_postgres_a  definition changed
-             llows_a_name_to_be_63
+            SOURCE TABLE              READ                     ROWS       BYTES        TIME
+            a_fact_whose_name_is_as_  read in full: its   1,234,567  486.64 KiB  12 min 2 s
+            long_as_postgres_allows_  definition changed
+            a_name_to_be_63
         "#]]
         .assert_eq(&text);
     }

@@ -6,7 +6,7 @@ use asl::{Resource, Status};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::world::{Does, Script, execution_arn, live, one_task};
+use crate::world::{Does, Script, execution_arn, live, one_task, rest};
 
 fn greeter() -> [(&'static str, Value); 1] {
     [("greeter", one_task("greet"))]
@@ -58,6 +58,29 @@ fn a_call_that_was_out_has_failed_as_lambda_fails_and_is_retried() {
 }
 
 #[test]
+fn executions_at_rest_are_looked_at_and_stopped_and_nothing_is_called() {
+    let folder = tempdir().expect("a temporary folder");
+    let script = Script::new("greet", Does::Hangs);
+    live(folder.path(), &script, &greeter(), async |world| {
+        for name in ["one", "two"] {
+            world.start("greeter", name, &json!({}));
+        }
+    });
+    script.called.lock().expect("no test panicked").clear();
+    script.set("greet", Does::Echoes);
+    rest(folder.path(), &script, &greeter(), async |world| {
+        assert_eq!(world.describe("greeter", "one")["status"], "RUNNING");
+        world.call("StopExecution", &json!({ "executionArn": execution_arn("greeter", "two") }));
+        assert_eq!(world.wait("greeter", "two").await, Status::Aborted);
+    });
+    assert!(script.called.lock().expect("no test panicked").is_empty());
+    live(folder.path(), &script, &greeter(), async |world| {
+        assert_eq!(world.wait("greeter", "one").await, Status::Succeeded);
+        assert_eq!(world.describe("greeter", "two")["status"], "ABORTED");
+    });
+}
+
+#[test]
 fn a_wait_goes_on_after_a_restart() {
     let folder = tempdir().expect("a temporary folder");
     let waiter = json!({
@@ -83,7 +106,7 @@ fn a_journal_of_earlier_versions_is_read_and_its_cut_last_line_dropped() {
             "machine_arn": "arn:aws:states:eu-west-2:000000000000:stateMachine:greeter", "machine_name": "greeter",
             "role_arn": "arn:aws:iam::000000000000:role/greeter",
         },
-        "input": {},
+        "input": { "FunctionName": "greet", "Payload": {} },
         "definition": {
             "StartAt": "Work",
             "States": { "Work": { "Type": "Task", "Resource": Resource::LAMBDA_INVOKE, "End": true } },
@@ -103,5 +126,11 @@ fn a_journal_of_earlier_versions_is_read_and_its_cut_last_line_dropped() {
         let old = world.describe("greeter", "old");
         assert_eq!((&old["status"], &old["error"]), (&json!("ABORTED"), &json!("Operator.Changed")));
         assert_eq!((&old["redriveCount"], old.get("cause")), (&json!(1), None));
+        world.call("RedriveExecution", &json!({ "executionArn": execution_arn("greeter", "old") }));
+        assert_eq!(world.redriven("greeter", "old", 2).await, Status::Succeeded);
+    });
+    // What happened after the cut is told as well.
+    live(folder.path(), &Script::new("none", Does::Echoes), &greeter(), async |world| {
+        assert_eq!(world.describe("greeter", "old")["status"], "SUCCEEDED");
     });
 }

@@ -69,14 +69,34 @@ pub(crate) fn live<S: Future>(
     machines: &[(&str, Value)],
     story: impl FnOnce(World) -> S,
 ) -> S::Output {
+    lives(folder, script, machines, true, story)
+}
+
+/// The same while the executions of earlier lives rest.
+pub(crate) fn rest<S: Future>(
+    folder: &Path,
+    script: &Arc<Script>,
+    machines: &[(&str, Value)],
+    story: impl FnOnce(World) -> S,
+) -> S::Output {
+    lives(folder, script, machines, false, story)
+}
+
+fn lives<S: Future>(
+    folder: &Path,
+    script: &Arc<Script>,
+    machines: &[(&str, Value)],
+    goes_on: bool,
+    story: impl FnOnce(World) -> S,
+) -> S::Output {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime");
     let output = runtime.block_on(async {
         let settings = Settings {
             region: "eu-west-2".to_owned(),
             account: "000000000000".to_owned(),
-            goes_on: true,
             folder: folder.to_owned(),
+            goes_on,
             service: Arc::clone(script) as Arc<dyn Service>,
             clock: now,
         };
@@ -84,7 +104,8 @@ pub(crate) fn live<S: Future>(
         let states = StepFunctions::open(settings, machines).unwrap_or_else(|error| panic!("{error:#}"));
         story(World { states }).await
     });
-    runtime.shutdown_background();
+    // Waits for what is at work: whoever opens the folder next is alone with it.
+    drop(runtime);
     output
 }
 
