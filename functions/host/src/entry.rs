@@ -9,9 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::settings::{Needs, Settings};
+use crate::settings::{self, Needs, Settings};
 use crate::{Call, Host};
 
 /// Why the loop over the Runtime API ended.
@@ -107,14 +110,12 @@ impl From<Refusal> for Diagnostic {
     }
 }
 
-/// JSON lines on stdout, where Lambda and the local stack take them. `RUST_LOG` chooses the level.
+/// JSON lines on stdout, where Lambda and the local stack take them. `RUST_LOG` chooses the level: `debug`, or
+/// `warn,load=debug` by module.
 fn start_logging() {
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    let wanted = settings::log_filter().and_then(|filter| filter.parse().ok());
+    let filter: Targets = wanted.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_env_filter(filter)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
 }

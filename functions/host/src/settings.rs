@@ -44,6 +44,11 @@ pub fn handler() -> String {
     variable_of_process("_HANDLER").unwrap_or_default()
 }
 
+/// `RUST_LOG`: what is logged, by module.
+pub(crate) fn log_filter() -> Option<String> {
+    variable_of_process("RUST_LOG")
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is where a function reads its environment")]
 fn variable_of_process(name: &str) -> Option<String> {
     std::env::var(name).ok()
