@@ -266,7 +266,7 @@ impl Builder<'_> {
 
     fn alert(&self) -> Value {
         let name = self.deployment.prefix();
-        let query = ledger::rejects_of(&self.catalog.pipeline.name);
+        let query = literal(&ledger::rejects_of(&self.catalog.pipeline.name));
         let message = format!(
             "States.Format('{name}: {{}} rows were rejected by batch {{}}.\n\n\
              The others are loaded. Each rejected row is in the warehouse with its reason:\n\

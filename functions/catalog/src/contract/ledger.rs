@@ -8,9 +8,8 @@ pub const BATCH: &str = "etl.batch";
 /// A row a source key that cannot be taken, with the reason.
 pub const REJECT: &str = "etl.reject";
 
-/// The question which rows of a pipeline are rejected, and why. Dollar quotes: the text passes through templates in which a
-/// single quote ends the text.
+/// The question which rows of a pipeline are rejected, and why.
 #[must_use]
 pub fn rejects_of(pipeline: &str) -> String {
-    format!("SELECT * FROM {REJECT} WHERE pipeline = $${pipeline}$$ ORDER BY rejected_at DESC")
+    format!("SELECT * FROM {REJECT} WHERE pipeline = '{pipeline}' ORDER BY rejected_at DESC")
 }
