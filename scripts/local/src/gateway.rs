@@ -16,6 +16,7 @@ use crate::calls::Calls;
 use crate::credentials::{Credentials, OPERATOR};
 use crate::inbox::Inbox;
 use crate::lake;
+use crate::refusal::Refusal;
 use crate::secrets::Secrets;
 use crate::signature::{Unsigned, signer};
 use crate::states::States;
@@ -31,24 +32,6 @@ pub(crate) struct Services {
     pub(crate) secrets: Secrets,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) calls: Arc<Calls>,
-}
-
-/// A service's refusal: HTTP status, error code, message.
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    pub(crate) code: &'static str,
-    pub(crate) message: String,
-}
-
-impl Refusal {
-    /// Somebody asks for what is not theirs.
-    pub(crate) fn denied(identity: &str, action: &str) -> Self {
-        Self::new("AccessDeniedException", format!("{identity} is not authorized to perform: {action}"))
-    }
-
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
-    }
 }
 
 /// A bound address, before anything answers there: services know it before they exist.

@@ -16,6 +16,7 @@ mod lambda;
 mod postgres;
 mod process;
 mod programs;
+mod refusal;
 mod schedule;
 mod secrets;
 mod signature;

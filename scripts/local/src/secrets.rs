@@ -6,7 +6,7 @@ use catalog::{Deployment, Side};
 use serde_json::{Value, json};
 
 use crate::credentials::{ACCOUNT, REGION};
-use crate::gateway::Refusal;
+use crate::refusal::Refusal;
 
 /// Names and values of the secrets, and who reads which.
 pub(crate) struct Secrets {

@@ -7,7 +7,7 @@ use emulator::StepFunctions;
 use serde_json::Value;
 
 use crate::credentials::OPERATOR;
-use crate::gateway::Refusal;
+use crate::refusal::Refusal;
 
 pub(crate) struct States {
     states: Arc<StepFunctions>,

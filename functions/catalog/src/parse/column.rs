@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::join::JoinDraft;
 use super::source::SourceDraft;
-use super::warehouse::JoinDraft;
 use crate::document::{At, Notes, Section};
 use crate::model::{CalendarAttribute, ColumnRef, Derived, PgType, Table, TargetColumn, ValueType, Word};
 use crate::sql::Ident;

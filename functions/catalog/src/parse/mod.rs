@@ -1,6 +1,7 @@
 //! `pipeline.toml` → [`Catalog`]: what the keys mean, and every law a catalogue must keep.
 
 mod column;
+mod join;
 mod source;
 mod warehouse;
 

@@ -25,6 +25,17 @@ impl SourceDraft {
     pub(super) fn is_clear(&self, table: &Table, column: &SourceColumn) -> bool {
         !self.unclear.contains(&(table.name.clone(), column.name.clone()))
     }
+
+    /// The table that a word names; notes when there is none.
+    pub(super) fn find(&self, notes: &mut Notes, word: &At<String>) -> Option<&Arc<Table>> {
+        let tables = &self.source.tables;
+        let found = tables.iter().find(|table| table.name.as_str() == word.value);
+        if found.is_none() {
+            let message = format!("{:?} is no source table", word.value);
+            notes.unknown(&word.span, message, &word.value, tables.iter().map(|table| table.name.as_str()));
+        }
+        found
+    }
 }
 
 pub(super) fn read(notes: &mut Notes, root: &Section<'_>, text: &str) -> Option<SourceDraft> {

@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::column::{ColumnDraft, Expression};
+use super::join::JoinDraft;
 use super::source::SourceDraft;
-use super::{column, line, sized};
+use super::{column, join, line, sized};
 use crate::document::{At, Notes, Section};
 use crate::model::{
-    CalendarAttribute, Capture, Derivation, Derived, Field, Join, Origin, Reference, Sizing, Table, Target, TargetKind,
+    CalendarAttribute, Derivation, Derived, Field, Join, Origin, Reference, Sizing, Table, Target, TargetKind,
     ValueType, Warehouse, Word,
 };
 use crate::sql::Ident;
@@ -60,14 +61,6 @@ struct TargetDraft<'s> {
     line: usize,
 }
 
-/// A lookup; what a mistake hides is missing, and the columns that use it do not each complain of that.
-pub(super) struct JoinDraft<'s> {
-    pub(super) alias: Ident,
-    pub(super) table: &'s Arc<Table>,
-    pub(super) key: Option<Field>,
-    pub(super) on: Option<Field>,
-}
-
 impl TargetDraft<'_> {
     fn is_fact(&self) -> bool {
         matches!(self.kind, TargetKind::Fact { .. })
@@ -75,9 +68,6 @@ impl TargetDraft<'_> {
 
     /// `None` when a mistake, noted before, leaves something out.
     fn finish(self) -> Option<Target> {
-        let join = |join: JoinDraft<'_>| {
-            Some(Join { alias: join.alias, table: Arc::clone(join.table), key: join.key?, on: join.on? })
-        };
         let (columns, expressions): (Vec<_>, Vec<_>) =
             self.columns.into_iter().map(|draft| (draft.column, draft.expression)).unzip();
         let origin = match self.table {
@@ -88,7 +78,7 @@ impl TargetDraft<'_> {
                 };
                 Origin::Table(Derivation {
                     table: Arc::clone(table),
-                    joins: self.joins.into_iter().map(join).collect::<Option<_>>()?,
+                    joins: self.joins.into_iter().map(JoinDraft::finish).collect::<Option<_>>()?,
                     columns: expressions.into_iter().map(derived).collect::<Option<_>>()?,
                 })
             }
@@ -139,9 +129,9 @@ fn target<'s>(
         None
     } else {
         let word = section.required_text(notes, "from", "name the source table its rows come from")?;
-        Some(find_table(notes, &word, source)?)
+        Some(source.find(notes, &word)?)
     };
-    let joins = table.map(|table| joins(notes, section, table, source)).unwrap_or_default();
+    let joins = table.map(|table| join::read(notes, section, table, source)).unwrap_or_default();
     let scope = column::Scope { target: &name.value, table, joins: &joins, source };
     let mut columns: Vec<ColumnDraft> = Vec::new();
     let listed = section.required_section(notes, "columns", "name the columns of the warehouse table");
@@ -176,76 +166,6 @@ fn kind(notes: &mut Notes, section: &Section<'_>, is_fact: bool) -> Option<Targe
     }
     let word = section.required_text(notes, "surrogate_key", "name the serial column that numbers the versions")?;
     Some(TargetKind::Fact { surrogate_key: notes.ident(&word)?.value })
-}
-
-fn find_table<'s>(notes: &mut Notes, word: &At<String>, source: &'s SourceDraft) -> Option<&'s Arc<Table>> {
-    let tables = &source.source.tables;
-    let found = tables.iter().find(|table| table.name.as_str() == word.value);
-    if found.is_none() {
-        let message = format!("{:?} is no source table", word.value);
-        notes.unknown(&word.span, message, &word.value, tables.iter().map(|table| table.name.as_str()));
-    }
-    found
-}
-
-/// `[….joins.<alias>] on = "…", table = "…"` (the alias where no table is named).
-fn joins<'s>(notes: &mut Notes, section: &Section<'_>, from: &Table, source: &'s SourceDraft) -> Vec<JoinDraft<'s>> {
-    let mut joins = Vec::new();
-    let listed = section.section(notes, "joins");
-    for (alias, entry) in listed.map(|listed| listed.sections(notes)).unwrap_or_default() {
-        entry.only(notes, &["table", "on"]);
-        let Some(alias) = notes.ident(&alias) else { continue };
-        let word = entry
-            .text(notes, "table")
-            .unwrap_or_else(|| At { value: alias.value.to_string(), span: alias.span.clone() });
-        let on = entry.required_text(notes, "on", "name the column that holds the looked-up key");
-        let (Some(table), Some(on)) = (find_table(notes, &word, source), on) else {
-            continue;
-        };
-        for snapshot in [from, table] {
-            if snapshot.capture != Capture::Snapshot {
-                let help = format!("set capture = \"snapshot\" for {}", snapshot.name);
-                let message =
-                    format!("{} is joined, so a change of one side must reach all rows of the other", snapshot.name);
-                notes.add(&alias.span, message, Some(help));
-            }
-        }
-        let found = from.field(&on.value);
-        match &found {
-            None => {
-                let message = format!("{:?} is no column of {}", on.value, from.name);
-                notes.unknown(&on.span, message, &on.value, from.columns.iter().map(|column| column.name.as_str()));
-            }
-            Some(field) => check_join_key(notes, &on, (from, field), table, source),
-        }
-        let key = if let [key] = &table.key[..] { Some(key.clone()) } else { None };
-        joins.push(JoinDraft { alias: alias.value, table, key, on: found });
-    }
-    joins
-}
-
-/// A lookup is by one column, of the type of the column that holds the looked-up key.
-fn check_join_key(
-    notes: &mut Notes,
-    on: &At<String>,
-    (from, field): (&Table, &Field),
-    table: &Table,
-    source: &SourceDraft,
-) {
-    let [key] = &table.key[..] else {
-        // A key that could not be read is noted where it stands.
-        if !table.key.is_empty() {
-            let message = format!("{} is looked up by one column, but its key has {}", table.name, table.key.len());
-            notes.add(&on.span, message, None);
-        }
-        return;
-    };
-    let (column, looked_up) = (&field.column, &key.column);
-    if looked_up.value != column.value && source.is_clear(from, column) && source.is_clear(table, looked_up) {
-        let message =
-            format!("{} is {}, but {}.{} is {}", on.value, column.value, table.name, looked_up.name, looked_up.value);
-        notes.add(&on.span, message, None);
-    }
 }
 
 /// The columns that carry the origin's key: what makes a row of the target the same row again.
