@@ -9,8 +9,8 @@ use super::source::SourceDraft;
 use super::{column, join, line, sized};
 use crate::document::{At, Notes, Section};
 use crate::model::{
-    CalendarAttribute, Derivation, Derived, Field, Join, Origin, Reference, Sizing, Table, Target, TargetKind,
-    ValueType, Warehouse, Word,
+    CalendarAttribute, Derivation, Derived, Origin, Reference, Sizing, Table, Target, TargetKind, ValueType, Warehouse,
+    Word,
 };
 use crate::sql::Ident;
 
