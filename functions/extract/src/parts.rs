@@ -6,9 +6,7 @@ use catalog::{BatchName, Error, Fault, Result, Table};
 use host::{Bucket, Host};
 use tokio::task::JoinSet;
 
-/// Large enough that a request's overhead is nothing, small enough to hold some of them, and to be written by one
-/// request: nothing half-written stays behind in S3.
-const PART_BYTES: usize = 8 << 20;
+const PART_BYTES: usize = Format::Csv.part_bytes();
 /// Parts on their way while the next is filled.
 const IN_FLIGHT: usize = 2;
 

@@ -11,8 +11,8 @@ use host::{Bucket, Host};
 const GROUP_ROWS: usize = 65_536;
 /// Text in a row group, where rows are long.
 const GROUP_TEXT_BYTES: usize = 8 << 20;
-/// A file is ended once it is larger: the load reads it whole.
-const FILE_BYTES: u64 = 16 << 20;
+/// The load reads a file whole.
+const FILE_BYTES: u64 = Format::Parquet.part_bytes() as u64;
 
 pub(crate) struct ParquetParts<'o> {
     host: &'o Host,

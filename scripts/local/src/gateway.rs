@@ -127,15 +127,10 @@ fn record(calls: &Calls, identity: &str, target: &str, input: &Value) {
 }
 
 fn refuse(unsigned: Unsigned) -> Refusal {
-    let (code, message) = match unsigned {
-        Unsigned::Missing => ("MissingAuthenticationTokenException", "Missing Authentication Token"),
-        Unsigned::UnknownKey => {
-            ("UnrecognizedClientException", "The security token included in the request is invalid.")
-        }
-        Unsigned::Mismatch => (
-            "InvalidSignatureException",
-            "The request signature we calculated does not match the signature you provided.",
-        ),
+    let code = match unsigned {
+        Unsigned::Missing => "MissingAuthenticationTokenException",
+        Unsigned::UnknownKey => "UnrecognizedClientException",
+        Unsigned::Mismatch => "InvalidSignatureException",
     };
-    Refusal { status: StatusCode::FORBIDDEN, code, message: message.to_owned() }
+    Refusal { status: StatusCode::FORBIDDEN, code, message: unsigned.message().to_owned() }
 }

@@ -54,20 +54,13 @@ impl Inbox {
                 let message = format!("{identity} is not authorized to perform: SNS:Publish");
                 return error(StatusCode::FORBIDDEN, "AuthorizationError", &message);
             }
-            Err(Unsigned::Missing) => {
-                return error(
-                    StatusCode::FORBIDDEN,
-                    "MissingAuthenticationToken",
-                    "Request is missing Authentication Token",
-                );
-            }
-            Err(Unsigned::UnknownKey) => {
-                let message = "The security token included in the request is invalid.";
-                return error(StatusCode::FORBIDDEN, "InvalidClientTokenId", message);
-            }
-            Err(Unsigned::Mismatch) => {
-                let message = "The request signature we calculated does not match the signature you provided.";
-                return error(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message);
+            Err(unsigned) => {
+                let code = match unsigned {
+                    Unsigned::Missing => "MissingAuthenticationToken",
+                    Unsigned::UnknownKey => "InvalidClientTokenId",
+                    Unsigned::Mismatch => "SignatureDoesNotMatch",
+                };
+                return error(StatusCode::FORBIDDEN, code, unsigned.message());
             }
         }
         let members: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();

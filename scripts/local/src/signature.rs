@@ -27,6 +27,17 @@ pub(crate) enum Unsigned {
     Mismatch,
 }
 
+impl Unsigned {
+    /// What AWS says of it, whatever the service; each has a code of its own.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "Missing Authentication Token",
+            Self::UnknownKey => "The security token included in the request is invalid.",
+            Self::Mismatch => "The request signature we calculated does not match the signature you provided.",
+        }
+    }
+}
+
 /// The identity that signed a request.
 pub(crate) fn signer(credentials: &Credentials, parts: &Parts, body: &[u8]) -> Result<String, Unsigned> {
     let claim = Claim::of(parts).ok_or(Unsigned::Missing)?;

@@ -45,7 +45,7 @@ impl Journal {
         at: DateTime<Utc>,
     ) -> Result<Self> {
         // An ARN may hold what a file name may not; the time keeps the files in order.
-        let digest: String = Sha256::digest(&identity.arn).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(&Sha256::digest(&identity.arn)[..6]);
         let path = folder.join(format!("{}-{digest}.jsonl", at.format("%Y%m%dT%H%M%S%3fZ")));
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
         let mut journal = Self { file: file.with_context(|| format!("cannot create {}", path.display()))? };

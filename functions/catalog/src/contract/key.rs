@@ -59,6 +59,18 @@ pub enum Format {
 }
 
 impl Format {
+    /// Bytes at which a part is ended and the next begun: large enough that a request's overhead is nothing, small enough
+    /// to hold some of them in memory and to be written by one request, so that nothing half-written stays in S3.
+    #[must_use]
+    pub const fn part_bytes(self) -> usize {
+        match self {
+            Self::Csv => 8 << 20,
+            Self::Parquet => 16 << 20,
+        }
+    }
+}
+
+impl Format {
     fn extension(self) -> &'static str {
         match self {
             Self::Csv => "csv",

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Kind};
 use catalog::Deployment;
+use catalog::key::Format;
 use clap::Args;
 use serde_json::json;
 
@@ -102,15 +103,15 @@ impl Usage {
 /// Requests to S3, from what the plan had to be done: a table that is read asks for its manifest, writes parts and a
 /// manifest; a target reads and writes the same; the loader reads every part.
 fn requests(usage: &mut Usage, output: &serde_json::Value) {
-    const PART: u64 = 8 << 20;
     usage.writes += 1; // plan lists the commits
     usage.reads += 1;
-    for phase in ["extract", "transform"] {
+    for (phase, format) in [("extract", Format::Csv), ("transform", Format::Parquet)] {
         for result in output[phase]["results"].as_array().into_iter().flatten() {
             if result["status"] == "skipped" {
                 continue;
             }
-            let parts = u128::from(result["bytes"].as_u64().unwrap_or_default().div_ceil(PART));
+            let bytes = u128::from(result["bytes"].as_u64().unwrap_or_default());
+            let parts = bytes.div_ceil(format.part_bytes() as u128);
             usage.writes += parts + 1;
             // Its manifest, which is not there yet; and what comes after it reads manifest and parts.
             usage.reads += 1 + 1 + parts;
@@ -253,7 +254,7 @@ mod tests {
     fn requests_follow_from_what_a_run_wrote() {
         let output = json!({
             "extract": { "results": [{ "status": "done", "bytes": 9 << 20 }, { "status": "skipped", "bytes": 0 }] },
-            "transform": { "results": [{ "status": "done", "bytes": 1 }] },
+            "transform": { "results": [{ "status": "done", "bytes": 9 << 20 }] },
             "load": { "status": "loaded" },
         });
         let mut usage = Usage::default();
