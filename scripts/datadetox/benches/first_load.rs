@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use asl::{EventKind, Status};
-use datadetox::catalogue;
-use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
+use datadetox::catalogue::{self, Project};
+use local::{APPLICATION, Config, Home, LOADER, Stack, build_when_run_by_cargo, run_name};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use tokio::process::Command;
@@ -33,9 +33,10 @@ async fn main() -> Result<()> {
     std::fs::set_permissions(folder.path(), open)?;
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipeline.toml");
     let home = folder.path().join("home");
-    let deployment = catalogue::on_laptop(catalogue::read(shipped.as_ref())?, &home);
+    let deployment = Project { catalog: shipped.into(), home: home.clone() }.on_laptop()?;
     let stack = Stack::start(Config {
-        home: home.clone(),
+        home: Home::take(&home)?,
+        serves: false,
         definition: catalogue::local_definition(&deployment),
         deployment,
         catalog_file: shipped.into(),

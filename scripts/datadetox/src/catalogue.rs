@@ -8,6 +8,8 @@ use catalog::{Catalog, Deployment};
 use clap::Args;
 use serde_json::Value;
 
+/// The catalogue unless another is named.
+pub const CATALOG: &str = "pipeline.toml";
 /// The folder of the local stack unless another is named.
 pub const HOME: &str = ".datadetox";
 
@@ -15,7 +17,7 @@ pub const HOME: &str = ".datadetox";
 #[derive(Args, Clone, Debug)]
 pub struct Project {
     /// The catalogue.
-    #[arg(long, global = true, default_value = "pipeline.toml", value_name = "FILE")]
+    #[arg(long, global = true, default_value = CATALOG, value_name = "FILE")]
     pub catalog: PathBuf,
     /// The folder of the local stack.
     #[arg(long, global = true, default_value = HOME, value_name = "FOLDER")]
@@ -23,12 +25,17 @@ pub struct Project {
 }
 
 impl Project {
-    /// Its pipeline on this machine.
+    /// Its pipeline on this machine: the commands that it prints name catalogue and folder where they are not the usual.
     ///
     /// # Errors
     /// Every mistake in the catalogue.
     pub fn on_laptop(&self) -> Result<Deployment> {
-        Ok(on_laptop(read(&self.catalog)?, &self.home))
+        let deployment = read(&self.catalog)?;
+        let told = [("--catalog", &self.catalog, CATALOG), ("--home", &self.home, HOME)];
+        let told = told.into_iter().filter(|(_, path, usual)| path.as_path() != Path::new(usual));
+        // Whoever types the command may stand in another folder by then.
+        let whole = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+        Ok(Deployment::on_laptop_with(deployment, told.map(|(option, path, _)| (option, whole(path)))))
     }
 }
 
@@ -39,17 +46,6 @@ impl Project {
 pub fn read(path: &Path) -> Result<Arc<Catalog>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Arc::new(Catalog::parse(&path.display().to_string(), &text)?))
-}
-
-/// A catalogue on this machine, in a folder: the commands that it prints name the folder where it is not the usual one.
-#[must_use]
-pub fn on_laptop(catalog: Arc<Catalog>, home: &Path) -> Deployment {
-    if home == Path::new(HOME) {
-        Deployment::on_laptop(catalog)
-    } else {
-        let home = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
-        Deployment::on_laptop_in(catalog, home.display().to_string())
-    }
 }
 
 /// The definition of a deployment on this machine.

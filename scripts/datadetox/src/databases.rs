@@ -1,11 +1,13 @@
 //! Databases that a person names by URL, and the private source.
 
 use anyhow::{Context as _, Result};
+use catalog::Side;
 use local::{APPLICATION, Home, Postgres, Running, application_of};
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use crate::catalogue::{self, Project};
+use crate::stack::PATIENCE;
 
 /// Connection options for a URL that a person gave; PGPASSWORD and ~/.pgpass fill in a password it lacks.
 pub(crate) fn options(url: &str) -> Result<PgConnectOptions> {
@@ -13,6 +15,19 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions> {
     let parsed: Option<PgConnectOptions> = url.parse().ok();
     let options = parsed.context("this is no Postgres URL: write postgres://user@host:port/database")?;
     Ok(options.disable_statement_logging())
+}
+
+/// Which database a URL means: without a password, to be shown and kept.
+pub(crate) fn place_of(url: &str) -> Result<String> {
+    let mut place = options(url)?.to_url_lossy();
+    place.set_password(None).ok().context("this URL cannot be shown without its password")?;
+    Ok(place.to_string())
+}
+
+/// Connects as the person that the URL names.
+pub(crate) async fn connect(side: Side, options: &PgConnectOptions) -> Result<PgConnection> {
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    options.connect().await.with_context(|| format!("cannot connect to the {side} at {place}"))
 }
 
 /// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.
@@ -42,7 +57,7 @@ pub(crate) async fn with_source<T>(
         return work(application_of(&project.home, &running)?).await;
     }
     let pipeline = &catalogue::read(&project.catalog)?.pipeline.name.clone();
-    let home = Home::take(&project.home)?;
+    let home = Home::take_within(&project.home, PATIENCE).await?;
     let postgres = Postgres::start(&home, pipeline).await?;
     let done = work(postgres.options(APPLICATION)).await;
     postgres.stop().await?;

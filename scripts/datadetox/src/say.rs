@@ -1,14 +1,12 @@
 //! What is said to a person: on stderr, so that stdout stays data.
 
-#![expect(clippy::print_stderr, reason = "this is where the program speaks")]
-
 use std::io::Write as _;
 
 use console::{StyledObject, style};
 
-/// A line of news.
+/// A line of news. That nobody can read it is no reason to leave the work half done.
 pub fn line(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Something that does not stop the work.

@@ -1,11 +1,14 @@
 //! The stack of the home: described on the command line, opened for as long as a command needs it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use catalog::Deployment;
+use catalog::{Deployment, Side};
 use clap::Args;
-use local::{Config, Stack, build_when_run_by_cargo};
+use local::{Config, Home, Stack, build_when_run_by_cargo};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::catalogue::{self, Project};
 use crate::databases;
@@ -29,19 +32,65 @@ pub(crate) struct StackOptions {
     functions: Option<PathBuf>,
 }
 
-/// Starts the stack: databases, functions, and the runs that were at work when it ended last.
-pub(crate) async fn open(project: &Project, options: &StackOptions) -> Result<Stack> {
+/// How long a home is waited for that another command looks into.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Time between two looks at who holds it.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// In the home: which databases the stack was started with, `null` for a private one; without passwords.
+const DATABASES: &str = "databases.json";
+
+/// Both sides as they were named.
+#[derive(Serialize, Deserialize)]
+struct Named {
+    source: Option<String>,
+    warehouse: Option<String>,
+}
+
+/// The options for a run that goes on: databases that are not named are those of the stack that it was a run of.
+///
+/// # Errors
+/// When others are named: the run would read the one and load the other.
+pub(crate) fn as_before(project: &Project, mut options: StackOptions) -> Result<StackOptions> {
+    let file = project.home.join(DATABASES);
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let before: Named = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+    for (named, before, side) in [
+        (&mut options.source, before.source, Side::Source),
+        (&mut options.warehouse, before.warehouse, Side::Warehouse),
+    ] {
+        match (named.as_deref().map(databases::place_of).transpose()?, before) {
+            (None, before) => *named = before,
+            (Some(now), Some(before)) if now == before => {}
+            (Some(now), before) => {
+                let before = before.unwrap_or_else(|| "the private one".to_owned());
+                bail!("the {side} was {before}, not {now}: leave --{side} out, or start a new run");
+            }
+        }
+    }
+    Ok(options)
+}
+
+/// Starts the stack in a home: databases, functions, and the runs that were at work when it ended last. Others may rely on
+/// it if it `serves`, until somebody stops it.
+pub(crate) async fn open(project: &Project, home: Home, options: &StackOptions, serves: bool) -> Result<Stack> {
     let programs = match &options.functions {
         Some(folder) => folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?,
         None => build_when_run_by_cargo().await?,
     };
+    let place = |url: &Option<String>| url.as_deref().map(databases::place_of).transpose();
+    let named = Named { source: place(&options.source)?, warehouse: place(&options.warehouse)? };
+    let file = home.join(DATABASES);
+    std::fs::write(&file, serde_json::to_string_pretty(&named)?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
     let url = |url: &Option<String>| url.as_deref().map(databases::secret_of).transpose();
     Box::pin(Stack::start(Config {
         programs: Some(programs),
         source: url(&options.source)?,
         warehouse: url(&options.warehouse)?,
         record_calls: options.record_calls.clone(),
-        ..config(project, project.on_laptop()?)
+        serves,
+        ..config(project, home, project.on_laptop()?)
     }))
     .await
 }
@@ -53,18 +102,46 @@ pub(crate) async fn with_runs<T>(
     at: &Where,
     work: impl AsyncFnOnce(&Orchestrator) -> Result<T>,
 ) -> Result<T> {
-    if let Some(orchestrator) = Orchestrator::find(project, at).await? {
-        return work(&orchestrator).await;
-    }
-    must_have_run(project)?;
-    let stack = Box::pin(Stack::at_rest(config(project, project.on_laptop()?))).await?;
+    let home = match hold(project, at, PATIENCE).await? {
+        Held::Elsewhere(orchestrator) => return work(&orchestrator).await,
+        Held::Here(home) => home,
+    };
+    let stack = Box::pin(Stack::at_rest(config(project, home, project.on_laptop()?))).await?;
     let done = work(&Orchestrator::of(&stack)).await;
     stack.stop().await?;
     done
 }
 
+/// Who has the runs.
+pub(crate) enum Held {
+    /// AWS, or a stack that runs in another process.
+    Elsewhere(Orchestrator),
+    /// This process now.
+    Here(Home),
+}
+
+/// Finds who has the runs, or takes the home in which a stack ran once. Another command that is in it for a moment, or
+/// whose stack is still starting, is waited for.
+pub(crate) async fn hold(project: &Project, at: &Where, patience: Duration) -> Result<Held> {
+    let deadline = Instant::now() + patience;
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        if let Some(orchestrator) = Orchestrator::find(project, at).await? {
+            return Ok(Held::Elsewhere(orchestrator));
+        }
+        must_have_run(project)?;
+        if let Some(home) = Home::try_take(&project.home)? {
+            return Ok(Held::Here(home));
+        }
+        if Instant::now() >= deadline {
+            return Home::take(&project.home).map(Held::Here);
+        }
+    }
+}
+
 /// Refuses a home in which nothing ever ran, before it is made.
-pub(crate) fn must_have_run(project: &Project) -> Result<()> {
+fn must_have_run(project: &Project) -> Result<()> {
     let home = project.home.display();
     if !project.home.join("executions").is_dir() {
         bail!("no stack ever ran in {home}; start one with `datadetox`, or name AWS with --aws --environment NAME");
@@ -72,9 +149,10 @@ pub(crate) fn must_have_run(project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn config(project: &Project, deployment: Deployment) -> Config {
+fn config(project: &Project, home: Home, deployment: Deployment) -> Config {
     Config {
-        home: project.home.clone(),
+        home,
+        serves: false,
         definition: catalogue::local_definition(&deployment),
         deployment,
         catalog_file: project.catalog.clone(),

@@ -8,15 +8,20 @@
 //! .datadetox/logs/                Postgres and every function
 //! .datadetox/pg_service.conf      for psql: `PGSERVICEFILE=.datadetox/pg_service.conf psql service=warehouse`
 //! .datadetox/stack.json           where the running stack listens
+//! .datadetox/databases.json       which databases the stack was started with, without passwords
 //! ```
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
+
+/// Time between two looks at a folder that another process holds.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The folder, held by this process until it is dropped.
 pub struct Home {
@@ -29,6 +34,8 @@ pub struct Home {
 pub struct Running {
     /// Process id of the stack.
     pub pid: u32,
+    /// Whether it goes on until somebody stops it, and not only as long as one run takes.
+    pub serves: bool,
     /// Where its AWS services listen.
     pub endpoint: String,
     /// With which its operator signs requests; the file is its owner's alone.
@@ -45,26 +52,57 @@ impl Home {
     /// Makes the folder where it is missing, and takes it.
     ///
     /// # Errors
-    /// When another stack holds it, or it cannot be written.
+    /// When another process holds it, or it cannot be written.
     pub fn take(root: &Path) -> Result<Self> {
+        if let Some(home) = Self::try_take(root)? {
+            return Ok(home);
+        }
+        let who = Running::read(root).map_or_else(String::new, |running| format!(" (process {})", running.pid));
+        let place = root.display();
+        bail!("a stack already runs in {place}{who}; use `datadetox start` where it goes on running, or stop it first")
+    }
+
+    /// The same, waiting for another process to give it up.
+    ///
+    /// # Errors
+    /// When another process still holds it after `patience`, or it cannot be written.
+    pub async fn take_within(root: &Path, patience: Duration) -> Result<Self> {
+        let free = async {
+            let mut looks = tokio::time::interval(LOOK);
+            loop {
+                looks.tick().await;
+                if let Some(home) = Self::try_take(root)? {
+                    return Ok(home);
+                }
+            }
+        };
+        match tokio::time::timeout(patience, free).await {
+            Ok(taken) => taken,
+            Err(_) => Self::take(root),
+        }
+    }
+
+    /// The same; `None` while another process holds it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn try_take(root: &Path) -> Result<Option<Self>> {
         for folder in ["lake", "executions", "inbox", "logs"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         }
         let root = root.canonicalize().with_context(|| format!("cannot open {}", root.display()))?;
-        let lock = File::create(root.join("lock"))?;
+        let failed = || format!("cannot lock {}", root.display());
+        let lock = File::create(root.join("lock")).with_context(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let who =
-                    Running::read(&root).map_or_else(String::new, |running| format!(" (process {})", running.pid));
-                bail!("a stack already runs in {}{who}; use `datadetox start`, or stop it first", root.display());
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("cannot lock {}", root.display()));
-            }
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
         }
-        Ok(Self { root, _lock: lock })
+        let home = Self { root, _lock: lock };
+        // What a stack that was killed told of itself is true no longer.
+        home.withdraw();
+        Ok(Some(home))
     }
 
     /// The folder.
@@ -126,6 +164,7 @@ mod tests {
         assert!(Home::take(folder.path()).err().unwrap().to_string().starts_with("a stack already runs in"));
         let running = Running {
             pid: 1,
+            serves: true,
             endpoint: "e".into(),
             operator_secret: "s".into(),
             pipeline: "p".into(),
@@ -136,6 +175,7 @@ mod tests {
         assert_eq!(Running::find(folder.path()).unwrap().endpoint, "e");
         drop(home);
         assert!(Running::find(folder.path()).is_none(), "the file is left, the stack is not");
-        assert!(Home::take(folder.path()).is_ok());
+        let _home = Home::take(folder.path()).unwrap();
+        assert!(Running::find(folder.path()).is_none(), "who took the folder has not said that it is a stack");
     }
 }

@@ -50,7 +50,9 @@ use gateway::Services;
 /// What a stack is made of.
 pub struct Config {
     /// The folder for everything it keeps.
-    pub home: PathBuf,
+    pub home: Home,
+    /// Whether it goes on until somebody stops it: other processes may rely on it.
+    pub serves: bool,
     /// The pipeline and its names.
     pub deployment: Deployment,
     /// The catalogue's file, for the functions.
@@ -114,12 +116,11 @@ impl Stack {
     /// # Errors
     /// When the catalogue has mistakes, the home is taken, or something cannot be started; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self> {
-        let home = Home::take(&config.home)?;
         let postgres = match (&config.source, &config.warehouse) {
             (Some(_), Some(_)) => None,
-            _ => Some(Box::pin(Postgres::start(&home, &config.deployment.catalog.pipeline.name)).await?),
+            _ => Some(Box::pin(Postgres::start(&config.home, &config.deployment.catalog.pipeline.name)).await?),
         };
-        Self::over(home, postgres, config, true).await
+        Self::over(postgres, config, true).await
     }
 
     /// Starts what it takes to look at executions and to stop them. They rest meanwhile: no database and no function is
@@ -128,17 +129,15 @@ impl Stack {
     /// # Errors
     /// When the catalogue has mistakes, the home is taken, or a journal cannot be read.
     pub async fn at_rest(config: Config) -> Result<Self> {
-        let home = Home::take(&config.home)?;
-        Self::over(home, None, config, false).await
+        Self::over(None, config, false).await
     }
 
-    async fn over(home: Home, postgres: Option<Postgres>, config: Config, goes_on: bool) -> Result<Self> {
-        let deployment = config.deployment.clone();
+    async fn over(postgres: Option<Postgres>, config: Config, goes_on: bool) -> Result<Self> {
         // Boxed: what a caller awaits is as large as everything in it.
-        match Box::pin(Self::stand(config, &home, postgres.as_ref(), goes_on)).await {
+        match Box::pin(Self::stand(&config, postgres.as_ref(), goes_on)).await {
             Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway }) => Ok(Self {
-                home,
-                deployment,
+                home: config.home,
+                deployment: config.deployment,
                 endpoint,
                 postgres,
                 environments,
@@ -159,11 +158,11 @@ impl Stack {
         }
     }
 
-    async fn stand(config: Config, home: &Home, postgres: Option<&Postgres>, goes_on: bool) -> Result<Standing> {
-        let deployment = &config.deployment;
+    async fn stand(config: &Config, postgres: Option<&Postgres>, goes_on: bool) -> Result<Standing> {
+        let (deployment, home) = (&config.deployment, &config.home);
         let private = |role: &str| postgres.map(|postgres| postgres.secret(role)).unwrap_or_default();
-        let source = config.source.unwrap_or_else(|| private(READER));
-        let warehouse = config.warehouse.unwrap_or_else(|| private(LOADER));
+        let source = config.source.clone().unwrap_or_else(|| private(READER));
+        let warehouse = config.warehouse.clone().unwrap_or_else(|| private(LOADER));
 
         let calls = Arc::new(calls::Calls::open(config.record_calls.as_deref())?);
         let bound = gateway::bind().await?;
@@ -196,7 +195,7 @@ impl Stack {
             service: Arc::new(integrations),
             clock: clock::now,
         };
-        let states = StepFunctions::open(settings, [(deployment.state_machine(), config.definition)])?;
+        let states = StepFunctions::open(settings, [(deployment.state_machine(), config.definition.clone())])?;
         let machine = states.machines().next().cloned().context("no state machine is deployed")?;
         let lake = Arc::new(lake::service(&home.join("lake"), deployment, &credentials, Arc::clone(&calls))?);
         let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
@@ -211,6 +210,7 @@ impl Stack {
         if goes_on {
             home.announce(&Running {
                 pid: std::process::id(),
+                serves: config.serves,
                 endpoint: endpoint.clone(),
                 operator_secret,
                 pipeline: deployment.catalog.pipeline.name.clone(),

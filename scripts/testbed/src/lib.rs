@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use catalog::{Batch, BatchName, Catalog, Deployment, Function, Ident, Side};
 use host::{Call, Host, Needs, Settings};
-use local::{APPLICATION, Config, LOADER, READER, Stack};
+use local::{APPLICATION, Config, Home, LOADER, READER, Stack};
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -65,7 +65,8 @@ impl Testbed {
         std::fs::write(&catalog_file, catalogue).expect("a temporary file");
         let secret = |role, database: &String| Some(cluster.postgres.secret_for(role, database));
         let config = Config {
-            home: folder.path().join("home"),
+            home: Home::take(&folder.path().join("home")).unwrap_or_else(|error| panic!("{error:#}")),
+            serves: true,
             deployment: Deployment::on_laptop(Arc::new(catalog)),
             catalog_file,
             definition: json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3600, "End": true } } }),

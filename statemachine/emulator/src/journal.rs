@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use asl::{Execution, Identity, Machine, Order, Signal, Status, Token};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -95,15 +95,17 @@ pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
         fs::remove_file(path)?;
     }
     let read = |path: PathBuf| replay(&path).with_context(|| format!("{} is damaged; remove it", path.display()));
-    paths.into_iter().map(read).collect()
+    paths.into_iter().map(read).filter_map(Result::transpose).collect()
 }
 
-fn replay(path: &Path) -> Result<Recorded> {
+/// `None` for one that never began: whoever started it was never told that it did.
+fn replay(path: &Path) -> Result<Option<Recorded>> {
     let mut lines = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     let mut whole = lines.read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        bail!("it is empty");
+    if line.last() != Some(&b'\n') {
+        fs::remove_file(path)?;
+        return Ok(None);
     }
     let start: Start = serde_json::from_slice(&line)?;
     let machine = Machine::parse(&start.definition)?;
@@ -131,7 +133,7 @@ fn replay(path: &Path) -> Result<Recorded> {
     file.set_len(u64::try_from(whole)?)?;
     let running = execution.status == Status::Running;
     let rearm = open.values().filter(|order| running && matches!(order, Order::Wake { .. })).cloned().collect();
-    Ok(Recorded { execution, journal: Journal { file }, rearm, open })
+    Ok(Some(Recorded { execution, journal: Journal { file }, rearm, open }))
 }
 
 fn note(open: &mut HashMap<Token, Order>, orders: Vec<Order>) {

@@ -120,7 +120,7 @@ impl Fault {
             Self::SourceSchemaChanged => (
                 "Source.SchemaChanged",
                 None,
-                "bring pipeline.toml in line with the source (`datadetox check --source` lists every difference), deploy, then start a new run",
+                "bring pipeline.toml in line with the source (`datadetox check --source URL` lists every difference), deploy, then start a new run",
             ),
             Self::SourceRefused => {
                 ("Source.Refused", None, "read the database's message, correct its cause, then redrive")
@@ -158,7 +158,7 @@ impl Fault {
             Self::WarehouseSchemaMismatch => (
                 "Warehouse.SchemaMismatch",
                 None,
-                "change the table or pipeline.toml so that both agree (`datadetox check --warehouse` lists every difference), then redrive",
+                "change the table or pipeline.toml so that both agree (`datadetox check --warehouse URL` lists every difference), then redrive",
             ),
             Self::WarehouseBehind => (
                 "Warehouse.Behind",

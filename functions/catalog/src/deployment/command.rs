@@ -50,8 +50,9 @@ impl Deployment {
             command = format!("{command} {run}");
         }
         match &self.place {
-            Place::Laptop { home: None } => command,
-            Place::Laptop { home: Some(home) } => format!("{command} --home {}", quoted(home)),
+            Place::Laptop { options } => {
+                options.iter().fold(command, |command, (option, value)| format!("{command} {option} {}", quoted(value)))
+            }
             Place::Aws { environment, region: None } => format!("{command} --aws --environment {environment}"),
             Place::Aws { environment, region: Some(region) } => {
                 format!("{command} --aws --environment {environment} --region {region}")
@@ -61,7 +62,8 @@ impl Deployment {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -14,7 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use access::Access;
-pub use command::Verb;
+pub use command::{Verb, quoted};
 pub use function::{Function, PROGRAMS};
 
 use crate::contract::side::Side;
@@ -65,8 +65,8 @@ impl fmt::Display for EnvironmentName {
 /// Where a pipeline runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    /// On a laptop; `home` is the stack's folder where it is not the usual one.
-    Laptop { home: Option<String> },
+    /// On a laptop; `options` are what its commands must be told, each with its value.
+    Laptop { options: Vec<(&'static str, String)> },
     /// In an environment of AWS; `region` where it is known.
     Aws { environment: EnvironmentName, region: Option<String> },
 }
@@ -80,16 +80,16 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// On a laptop, in the usual folder.
+    /// On a laptop, with the usual catalogue in the usual folder.
     #[must_use]
     pub fn on_laptop(catalog: Arc<Catalog>) -> Self {
-        Self { catalog, place: Place::Laptop { home: None } }
+        Self::on_laptop_with(catalog, [])
     }
 
-    /// On a laptop, in a folder of its own: the commands it prints name it.
+    /// On a laptop with options, `--home` with a folder for one: the commands it prints name them.
     #[must_use]
-    pub fn on_laptop_in(catalog: Arc<Catalog>, home: impl Into<String>) -> Self {
-        Self { catalog, place: Place::Laptop { home: Some(home.into()) } }
+    pub fn on_laptop_with(catalog: Arc<Catalog>, options: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self { catalog, place: Place::Laptop { options: options.into_iter().collect() } }
     }
 
     /// In an environment of AWS. The commands it prints name the region where it is given.

@@ -4,13 +4,12 @@ use anyhow::{Context as _, Result};
 use catalog::Side;
 use clap::Args;
 use host::postgres::{agree, inspect};
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnection;
 
 use super::Outcome;
 use crate::catalogue::Project;
+use crate::databases::{connect, options};
 use crate::run::count;
-use crate::{databases, say};
+use crate::say;
 
 /// Check the catalogue; with a database also that both agree.
 #[derive(Args, Debug)]
@@ -41,14 +40,14 @@ async fn check(common: &Project, source: Option<String>, warehouse: Option<Strin
     };
     let mut differences = Vec::new();
     if let Some(url) = source {
-        let mut database = connect(&url, "source").await?;
+        let mut database = connect(Side::Source, &options(&url)?).await?;
         inspect::refuse_old(&mut database, Side::Source).await.map_err(report)?;
         let names = catalog.source.tables.iter().map(|table| &table.name);
         let live = inspect::tables(&mut database, Side::Source, &catalog.source.schema, names).await.map_err(report)?;
         differences.extend(agree::source(&catalog.source, &live));
     }
     if let Some(url) = warehouse {
-        let mut database = connect(&url, "warehouse").await?;
+        let mut database = connect(Side::Warehouse, &options(&url)?).await?;
         let names = catalog.warehouse.targets.iter().map(|target| &target.name);
         let schema = &catalog.warehouse.schema;
         let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;
@@ -80,10 +79,6 @@ fn tell(mistakes: &[String], json: bool) -> Outcome {
         say::error(&if mistakes.len() == 1 { "1 mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) });
     }
     if mistakes.is_empty() { Outcome::Good } else { Outcome::Bad }
-}
-
-async fn connect(url: &str, side: &str) -> Result<PgConnection> {
-    databases::options(url)?.connect().await.with_context(|| format!("cannot connect to the {side}"))
 }
 
 fn report(error: catalog::Error) -> anyhow::Error {

@@ -109,10 +109,19 @@ pub async fn main() -> ExitCode {
         Ok(Outcome::Bad) => ExitCode::FAILURE,
         Ok(Outcome::NotDone) => ExitCode::from(3),
         Err(error) => {
-            say::error(&format!("{error:#}"));
+            say::error(&told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes, each said once: the text of many an error ends with that of its cause.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.is_empty() => cause,
+        cause if text.ends_with(&cause) => text,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
@@ -164,7 +173,7 @@ mod tests {
     use catalog::{Catalog, Deployment};
 
     use super::*;
-    use crate::catalogue::on_laptop;
+    use crate::catalogue::Project;
 
     fn said(words: &[&str]) -> Result<Cli, clap::Error> {
         parse(words.iter().map(OsString::from))
@@ -197,7 +206,7 @@ mod tests {
         let aws = |region: Option<&str>| {
             Deployment::in_aws(Arc::clone(&catalog), "dev".parse().unwrap(), region.map(str::to_owned))
         };
-        let laptop = |home: &str| on_laptop(Arc::clone(&catalog), Path::new(home));
+        let laptop = |home: &str| Project { catalog: file.into(), home: home.into() }.on_laptop().unwrap();
         for deployment in
             [laptop(".datadetox"), laptop("/tmp/my home"), laptop("it's"), aws(None), aws(Some("eu-west-2"))]
         {
@@ -236,6 +245,13 @@ mod tests {
         let cli = said(&["datadetox", "--home", "h", "--catalog", "c", "runs"]).unwrap();
         assert_eq!((cli.project.home.as_path(), cli.project.catalog.as_path()), (Path::new("h"), Path::new("c")));
         assert!(said(&["datadetox", "--orders", "5", "--trade"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let io = std::io::Error::other("the disk is full");
+        let error = anyhow::Error::new(io).context("cannot write it: the disk is full").context("no load");
+        assert_eq!(told(&error), "no load: cannot write it: the disk is full");
     }
 
     #[test]

@@ -7,13 +7,13 @@ use super::{Follow, Outcome};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use crate::orchestrator::{Orchestrator, Where};
-use crate::stack::StackOptions;
+use crate::stack::{Held, PATIENCE, StackOptions};
 use crate::{run, say, stack};
 
 /// Let a failed run go on where it failed; what is finished is not done again.
 ///
-/// Where no stack runs here, one is started for as long as it takes: with its private databases, or with those that are
-/// named as they were for the run.
+/// Where no stack runs here, one is started for as long as it takes, with the databases that the last one had. A password
+/// that it was given comes from PGPASSWORD, ~/.pgpass or the URL named again.
 #[derive(Args, Debug)]
 pub(super) struct Redrive {
     #[command(flatten)]
@@ -29,14 +29,15 @@ pub(super) struct Redrive {
 impl Redrive {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
         let deployment = self.at.deployment(project)?;
-        if let Some(orchestrator) = Orchestrator::find(project, &self.at).await? {
-            return self.redrive(&orchestrator, &deployment).await;
-        }
+        let home = match stack::hold(project, &self.at, PATIENCE).await? {
+            Held::Elsewhere(orchestrator) => return self.redrive(&orchestrator, &deployment).await,
+            Held::Here(home) => home,
+        };
         if self.follow.detach {
             bail!("no stack runs in {}, and --detach needs one that goes on running", project.home.display());
         }
-        stack::must_have_run(project)?;
-        let stack = stack::open(project, &self.stack).await?;
+        let options = stack::as_before(project, self.stack.clone())?;
+        let stack = stack::open(project, home, &options, false).await?;
         let orchestrator = Orchestrator::of(&stack);
         let outcome = until_interrupted(Box::pin(self.redrive(&orchestrator, &deployment)), Outcome::Bad).await;
         stack.stop().await?;

@@ -1,8 +1,11 @@
 //! `run`: the pipeline once.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
-use local::Running;
+use local::{Home, Running};
+use tokio::time::Instant;
 
 use super::serve::fill;
 use super::{Outcome, SampleOptions};
@@ -11,6 +14,9 @@ use crate::interruption::until_interrupted;
 use crate::orchestrator::{Orchestrator, Where};
 use crate::stack::StackOptions;
 use crate::{run, say, stack};
+
+/// Time between two looks at who holds the home.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Run the pipeline once, here, and exit with its result.
 ///
@@ -33,15 +39,33 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
-        if Running::find(&project.home).is_some()
-            && let Some(orchestrator) = Orchestrator::find(project, &Where::Here).await?
-        {
-            if self.stack.source.is_some() || self.stack.warehouse.is_some() {
-                say::warning("a stack runs here already: its databases are those that it was started with");
+        let deployment = project.on_laptop()?;
+        let deadline = Instant::now() + deployment.catalog.pipeline.timeout;
+        let mut looks = tokio::time::interval(LOOK);
+        let mut is_told = false;
+        let home = loop {
+            looks.tick().await;
+            if Running::find(&project.home).is_some_and(|running| running.serves)
+                && let Some(orchestrator) = Orchestrator::find(project, &Where::Here).await?
+            {
+                if self.stack.source.is_some() || self.stack.warehouse.is_some() {
+                    say::warning("a stack runs here already: its databases are those that it was started with");
+                }
+                return self.once(&orchestrator, &deployment).await;
             }
-            return self.once(&orchestrator, &project.on_laptop()?).await;
-        }
-        let stack = stack::open(project, &self.stack).await?;
+            // A stack that is there for one run ends with it: it cannot be relied on.
+            if let Some(home) = Home::try_take(&project.home)? {
+                break home;
+            }
+            if Instant::now() >= deadline {
+                say::data("an older run is still at work: this one changed nothing");
+                return Ok(Outcome::NotDone);
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                say::line(&format!("waiting for the command that is at work in {}", project.home.display()));
+            }
+        };
+        let stack = stack::open(project, home, &self.stack, false).await?;
         let running = async {
             fill(&stack, &self.stack, &self.sample).await?;
             self.once(&Orchestrator::of(&stack), &stack.deployment).await

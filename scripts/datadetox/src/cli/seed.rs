@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use catalog::Side;
 use clap::Args;
-use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use totesys::SeedSource;
 
 use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
-use crate::databases::with_source;
+use crate::databases::{connect, with_source};
 use crate::run::count;
 use crate::say;
 
@@ -34,7 +34,7 @@ impl Seed {
             None => SeedSource::Generated { orders: self.sample.orders, seed: self.sample.seed },
         };
         let fill = async |options: PgConnectOptions| {
-            let mut database = options.connect().await.context("cannot connect to the source")?;
+            let mut database = connect(Side::Source, &options).await?;
             totesys::seed(&mut database, &rows).await
         };
         for (table, rows) in with_source(project, self.source.as_deref(), fill).await? {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use catalog::deployment::quoted;
 use clap::Args;
-use local::{APPLICATION, Schedule, Stack};
+use local::{APPLICATION, Home, Running, Schedule, Stack};
 use sqlx::ConnectOptions as _;
 use totesys::{SeedSource, Trader, is_empty, seed};
 
@@ -12,7 +13,7 @@ use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use crate::orchestrator::Orchestrator;
-use crate::stack::StackOptions;
+use crate::stack::{PATIENCE, StackOptions};
 use crate::{run, say, stack};
 
 /// Starts the stack, loads the warehouse, and keeps running until it is interrupted.
@@ -29,7 +30,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
-        let stack = stack::open(project, &self.stack).await?;
+        // Read before there is a home: of mistakes nothing is left.
+        project.on_laptop()?;
+        // A command that looks into the home is gone in a moment; a stack that serves is not.
+        let serves = Running::find(&project.home).is_some_and(|running| running.serves);
+        let patience = if serves { Duration::ZERO } else { PATIENCE };
+        let home = Home::take_within(&project.home, patience).await?;
+        let stack = stack::open(project, home, &self.stack, true).await?;
         let serving = async {
             fill(&stack, &self.stack, &self.sample).await?;
             introduce(&stack);
@@ -69,13 +76,15 @@ pub(super) async fn fill(stack: &Stack, options: &StackOptions, sample: &SampleO
 }
 
 fn introduce(stack: &Stack) {
-    let home = stack.home.path().display();
+    let home = stack.home.path();
+    let shown = |name: &str| quoted(&home.join(name).to_string_lossy());
     if stack.postgres.is_some() {
         say::line(&format!(
-            "databases: PGSERVICEFILE={home}/pg_service.conf psql service=warehouse   (or service=source)"
+            "databases: PGSERVICEFILE={} psql service=warehouse   (or service=source)",
+            shown("pg_service.conf")
         ));
     }
-    say::line(&format!("AWS tools: AWS_CONFIG_FILE={home}/aws_config aws s3 ls\n"));
+    say::line(&format!("AWS tools: AWS_CONFIG_FILE={} aws s3 ls\n", shown("aws_config")));
 }
 
 /// Says every alert on the terminal; it ends when dropped.

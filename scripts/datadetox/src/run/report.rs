@@ -117,7 +117,12 @@ impl<'d> Report<'d> {
             Some(request) => request.failures,
             None => {
                 let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                vec![Failure { subject: "run".to_owned(), error: text(&self.run.error), cause: text(&self.run.cause) }]
+                let subject = if self.run.status == ExecutionStatus::Aborted { "stopped" } else { "run" };
+                vec![Failure {
+                    subject: subject.to_owned(),
+                    error: text(&self.run.error),
+                    cause: text(&self.run.cause),
+                }]
             }
         }
     }
@@ -125,7 +130,10 @@ impl<'d> Report<'d> {
     fn failures_told(&self) -> String {
         let mut text = String::new();
         for failure in self.failures() {
-            let _ = writeln!(text, "  {}: {}: {}", failure.subject, failure.error, failure.message());
+            // A run that was stopped has a cause at most.
+            let said = [failure.subject.clone(), failure.error.clone(), failure.message().to_string()];
+            let said: Vec<String> = said.into_iter().filter(|said| !said.is_empty()).collect();
+            let _ = writeln!(text, "  {}", said.join(": "));
         }
         text.trim_end().to_owned()
     }
@@ -133,7 +141,8 @@ impl<'d> Report<'d> {
     fn say_remedy(&self) {
         if self.run.status != ExecutionStatus::Running {
             let name = self.run.name.as_deref().unwrap_or_default();
-            say::line(&format!("after the repair: {}", self.deployment.command(Verb::Redrive, name)));
+            let when = if self.run.status == ExecutionStatus::Aborted { "to go on" } else { "after the repair" };
+            say::line(&format!("{when}: {}", self.deployment.command(Verb::Redrive, name)));
         }
     }
 
@@ -149,7 +158,7 @@ impl<'d> Report<'d> {
             "rejected": self.output["load"]["rejected"],
             "freshness_ms": self.output["load"]["freshness_ms"],
         });
-        if self.run.status != ExecutionStatus::Succeeded {
+        if self.run.status != ExecutionStatus::Succeeded && self.run.status != ExecutionStatus::Running {
             json["failures"] = json!(self.failures());
         }
         json

@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::figures::{bytes, count, duration, instant};
 use super::view::{Status, View, Visit};
 
+/// Letters of a state's name: the longest that totesys has, with time and words beside it in 80 columns.
+const NAME: usize = 34;
+
 impl View {
     /// The run and its states, those within a Parallel indented.
     pub(super) fn tree(&self, run: &DescribeExecutionOutput) -> String {
@@ -85,7 +88,8 @@ impl Visit {
 
 fn drawn(mark: &str, visit: &Visit, what: &str) -> String {
     let took = duration(&visit.entered, visit.left.as_ref()).unwrap_or_default();
-    format!("{mark} {:<34} {took:>8}  {what}", visit.state).trim_end().to_owned()
+    let state = console::truncate_str(&visit.state, NAME, "…");
+    format!("{mark} {state:<NAME$} {took:>8}  {what}").trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -207,7 +211,7 @@ mod tests {
             ✗ Extract                              1.17 s  1 failed
               ✗ Extract staff                        1.16 s  Source.AccessDenied (2 tries)
               ✓ Extract payment                      134 ms  15,836 rows, 1.50 KiB
-            ✓ Halt                                58.81 s   (2 tries)
+            ✓ Halt                                  20 ms   (2 tries)
             … Extract
               … Extract staff
         "#]]

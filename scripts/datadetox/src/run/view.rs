@@ -13,6 +13,7 @@ pub(super) struct Visit {
     /// Index of the Parallel it is in.
     pub(super) parent: Option<usize>,
     pub(super) is_parallel: bool,
+    /// When it began, or went on after a redrive.
     pub(super) entered: DateTime,
     pub(super) left: Option<DateTime>,
     /// How often its task was scheduled.
@@ -122,10 +123,13 @@ impl View {
 
     fn schedule(&mut self, index: usize, event: &HistoryEvent) {
         self.visits[index].schedule(event);
-        // After a redrive what is around it goes on as well.
+        // After a redrive what is around it goes on as well; until then a person was waited for, which is no work.
         for around in self.upwards(index).collect::<Vec<_>>() {
-            self.visits[around].status = Status::Running;
-            self.visits[around].left = None;
+            let visit = &mut self.visits[around];
+            visit.status = Status::Running;
+            if visit.left.take().is_some() {
+                visit.entered = event.timestamp;
+            }
         }
     }
 

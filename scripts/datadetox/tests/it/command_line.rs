@@ -352,6 +352,20 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     assert!(!shell.folder.path().join(".datadetox/postgres").exists(), "it needs no Postgres of its own");
     world.assert_same_as_source().await;
 
+    // The command that is printed goes on with the databases of the run, and refuses others.
+    world.application("REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'").await;
+    let failed = call(&["run"]).await;
+    let printed = failed.err.lines().find_map(|line| line.strip_prefix("after the repair: datadetox "));
+    let printed: Vec<&str> = printed.unwrap_or_else(|| panic!("{failed:?}")).split(' ').collect();
+    world.application("GRANT SELECT ON staff TO reader").await;
+    let other = shell.call(&[&printed[..], &["--source", "postgres://reader@127.0.0.1:1/other"]].concat()).await;
+    assert!(other.code == Some(1) && other.err.contains("leave --source out"), "{other:?}");
+    let mut redrive = shell.command(&printed);
+    redrive.env("PGPASSWORD", "p w/?#");
+    let redriven = Shell::finish(redrive).await;
+    assert_eq!(redriven.code, Some(0), "{redriven:?}");
+    world.assert_same_as_source().await;
+
     world.application("ALTER TABLE sales_order RENAME units_sold TO units").await;
     world.warehouse_does("ALTER TABLE dim_design ALTER design_id TYPE bigint").await;
     let wrong = call(&["check"]).await;
@@ -362,6 +376,7 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     denied.env("PGPASSWORD", "another");
     let denied = Shell::finish(denied).await;
     assert!(denied.code == Some(1) && denied.err.contains("cannot connect to the source"), "{denied:?}");
+    assert_eq!(denied.err.matches("password authentication failed").count(), 1, "{denied:?}");
     let nonsense = shell.call(&["check", "--source", "postgres://me:hunter2@[host/db"]).await;
     assert!(nonsense.code == Some(1) && !nonsense.err.contains("hunter2"), "{nonsense:?}");
     world.stop().await;
@@ -370,6 +385,10 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
 #[tokio::test]
 async fn synth_writes_the_definition_and_check_finds_a_stale_one() {
     let shell = Shell::new(|text| text).await;
+    let made = shell.call(&["synth"]).await;
+    assert!(made.code == Some(0) && shell.folder.path().join("statemachine/etl.asl.json").is_file(), "{made:?}");
+    let nowhere = shell.call(&["synth", "--check", "--page", "nowhere.md"]).await;
+    assert!(nowhere.code == Some(1) && nowhere.err.contains("cannot read nowhere.md"), "{nowhere:?}");
     let stale = shell.call(&["synth", "--check", "--definition", "etl.json"]).await;
     assert!(stale.code == Some(1) && stale.err.contains("etl.json is stale; run: datadetox synth"), "{stale:?}");
     assert_eq!(shell.call(&["synth", "--definition", "etl.json"]).await.code, Some(0));

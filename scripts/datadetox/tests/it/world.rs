@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use asl::{Event, EventKind, Status};
-use datadetox::catalogue;
-use local::{APPLICATION, Config, LOADER, Stack, build_when_run_by_cargo, run_name};
+use datadetox::catalogue::{self, Project};
+use local::{APPLICATION, Config, Home, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -56,10 +56,11 @@ impl World {
 
     async fn open(folder: TempDir, own_source: Option<String>) -> Self {
         let (home, catalog_file) = (folder.path().join("home"), folder.path().join("pipeline.toml"));
-        let catalog = catalogue::read(&catalog_file).unwrap_or_else(|error| panic!("{error:#}"));
-        let deployment = catalogue::on_laptop(catalog, &home);
+        let project = Project { catalog: catalog_file.clone(), home: home.clone() };
+        let deployment = project.on_laptop().unwrap_or_else(|error| panic!("{error:#}"));
         let config = Config {
-            home,
+            home: Home::take(&home).unwrap_or_else(|error| panic!("{error:#}")),
+            serves: true,
             definition: catalogue::local_definition(&deployment),
             deployment,
             catalog_file,

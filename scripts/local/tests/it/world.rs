@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use catalog::{Catalog, Deployment, Function};
-use local::{Config, OPERATOR, Stack, sdk_config};
+use local::{Config, Home, OPERATOR, Stack, sdk_config};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -38,7 +38,8 @@ impl World {
         let catalog = Catalog::parse("pipeline.toml", CATALOGUE).unwrap_or_else(|problems| panic!("{problems}"));
         let nowhere = Some("postgres://nobody@127.0.0.1:1/nowhere".to_owned());
         let config = Config {
-            home: folder.path().join("home"),
+            home: Home::take(&folder.path().join("home")).unwrap_or_else(|error| panic!("{error:#}")),
+            serves: true,
             deployment: Deployment::on_laptop(Arc::new(catalog)),
             catalog_file,
             definition: json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3600, "End": true } } }),

@@ -121,6 +121,12 @@ fn a_journal_of_earlier_versions_is_read_and_its_cut_last_line_dropped() {
         r#"{"at":"2026-01-01T00:00:04Z","rand"#.to_owned(),
     ];
     fs::write(folder.path().join("20260101T000000000Z-0123456789ab.jsonl"), lines.join("\n")).expect("a file");
+    // The service was killed while it wrote the first line: nobody was told that these had started.
+    for (name, cut) in
+        [("20260101T000000001Z-000000000000.jsonl", ""), ("20260101T000000002Z-000000000000.jsonl", "{\"at\"")]
+    {
+        fs::write(folder.path().join(name), cut).expect("a file");
+    }
     live(folder.path(), &Script::new("none", Does::Echoes), &greeter(), async |world| {
         assert_eq!(world.listed("greeter"), ["old"]);
         let old = world.describe("greeter", "old");
