@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
 use catalog::{Deployment, EnvironmentName};
@@ -223,6 +223,6 @@ where
 {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => anyhow!("Step Functions answers {code}: {message}"),
-        _ => anyhow!("cannot speak to Step Functions: {}", DisplayErrorContext(&error)),
+        _ => anyhow::Error::new(error).context("cannot speak to Step Functions"),
     }
 }

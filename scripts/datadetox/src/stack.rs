@@ -1,5 +1,6 @@
 //! The stack of the home: described on the command line, opened for as long as a command needs it.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,7 +54,11 @@ struct Named {
 /// When others are named: the run would read the one and load the other.
 pub(crate) fn as_before(project: &Project, mut options: StackOptions) -> Result<StackOptions> {
     let file = project.home.join(DATABASES);
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = match std::fs::read_to_string(&file) {
+        // Homes of earlier versions do not know.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(options),
+        read => read.with_context(|| format!("cannot read {}", file.display()))?,
+    };
     let before: Named = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
     for (named, before, side) in [
         (&mut options.source, before.source, Side::Source),
