@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, System, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// The minor version of glibc 2 that Amazon Linux 2023 has.
 const NEWEST_GLIBC: u32 = 34;
@@ -62,7 +62,6 @@ fn archive(program: &[u8], catalog: &[u8]) -> Result<Vec<u8>> {
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(9))
             .last_modified_time(DateTime::from_date_and_time(2020, 1, 1, 0, 0, 0)?)
-            .system(System::Unix)
             .unix_permissions(mode);
         archive.start_file(name, options)?;
         archive.write_all(bytes)?;
@@ -107,7 +106,7 @@ mod tests {
             let mut entry = archive.by_index(number).unwrap();
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
-            found.push((entry.name().unwrap().into_owned(), entry.unix_mode().unwrap(), bytes));
+            found.push((entry.name().to_owned(), entry.unix_mode().unwrap(), bytes));
         }
         let program = b"\x7fELF GLIBC_2.2.5 GLIBC_2.34".to_vec();
         let expected = [

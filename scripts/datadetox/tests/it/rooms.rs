@@ -74,3 +74,30 @@ fn what_one_room_is_for_no_other_names() {
         }
     }
 }
+
+/// Every foreign package with the features that Cargo builds it with for a selection.
+fn features(selection: &[&str]) -> BTreeMap<String, String> {
+    let cargo = local::environment::cargo().unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tree", "--locked", "--offline", "--prefix", "none", "--no-dedupe", "--format", "{p}|{f}|"])
+        .args(selection)
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo prints text");
+    let parts = |line: &str| line.split_once('|').map(|(package, features)| (package.to_owned(), features.to_owned()));
+    text.lines().filter(|line| !line.contains(" (/")).filter_map(parts).collect()
+}
+
+/// A feature that only a test's dependency asks for would have the tests build the clients of AWS a second time: for
+/// themselves, and for the programs that they start.
+#[test]
+fn tests_build_the_programs_dependencies_as_the_programs_do() {
+    let with_tests = features(&["--workspace", "--edges", "normal,build,dev"]);
+    let programs = features(&["--package", "functions", "--package", "datadetox", "--edges", "normal,build"]);
+    assert!(programs.len() > 100, "{programs:?}");
+    let twice: Vec<_> =
+        programs.iter().filter(|(package, features)| with_tests.get(*package) != Some(features)).collect();
+    assert!(twice.is_empty(), "these are built twice: {twice:?}");
+}
