@@ -36,7 +36,7 @@ pub(crate) struct StackOptions {
 /// How long a home is waited for that another command looks into.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two looks at who holds it.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// In the home: which databases the stack was started with, `null` for a private one; without passwords.
 const DATABASES: &str = "databases.json";
@@ -85,9 +85,7 @@ pub(crate) async fn open(project: &Project, home: Home, options: &StackOptions, 
     };
     let place = |url: &Option<String>| url.as_deref().map(databases::place_of).transpose();
     let named = Named { source: place(&options.source)?, warehouse: place(&options.warehouse)? };
-    let file = home.join(DATABASES);
-    std::fs::write(&file, serde_json::to_string_pretty(&named)?)
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    home.write_private(DATABASES, &serde_json::to_string_pretty(&named)?)?;
     let url = |url: &Option<String>| url.as_deref().map(databases::secret_of).transpose();
     Box::pin(Stack::start(Config {
         programs: Some(programs),

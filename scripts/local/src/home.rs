@@ -117,8 +117,11 @@ impl Home {
         self.root.join(name)
     }
 
-    /// Writes a file that only its owner reads, whole or not at all.
-    pub(crate) fn write_private(&self, name: &str, text: &str) -> Result<PathBuf> {
+    /// Writes a file that only its owner reads, whole or not at all; answers its path.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_private(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.join(name);
         let beside = self.join(&format!("{name}.new"));
         let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;

@@ -72,9 +72,12 @@ async fn settle(bed: &mut Testbed) {
 
 /// Waits until the source answers so.
 async fn until(bed: &mut Testbed, query: &str, answer: &str) {
-    while bed.ask_source(query).await != answer {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let answered = async {
+        while bed.ask_source(query).await != answer {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), answered).await.expect("the source comes to answer so");
 }
 
 fn request(bed: &Testbed, batch: Batch) -> PlanRequest {

@@ -1,7 +1,5 @@
 //! `run`: the pipeline once.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use clap::Args;
 use local::{Home, Running};
@@ -12,11 +10,8 @@ use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use crate::orchestrator::{Orchestrator, Where};
-use crate::stack::StackOptions;
+use crate::stack::{LOOK, StackOptions};
 use crate::{run, say, stack};
-
-/// Time between two looks at who holds the home.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Run the pipeline once, here, and exit with its result.
 ///
@@ -58,7 +53,7 @@ impl Run {
                 break home;
             }
             if Instant::now() >= deadline {
-                say::data("an older run is still at work: this one changed nothing");
+                say::line("it is still at work: this run changed nothing");
                 return Ok(Outcome::NotDone);
             }
             if !std::mem::replace(&mut is_told, true) {

@@ -245,9 +245,12 @@ mod tests {
             log_group: "/aws/lambda/function".to_owned(),
         };
         let instance = Instance::start(&function).await.unwrap();
-        while fs::read_to_string(&log).unwrap() != "waits\n" {
-            tokio::time::sleep(LOOK).await;
-        }
+        let waits = async {
+            while fs::read_to_string(&log).unwrap() != "waits\n" {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap();
         instance.stop().await;
         assert_eq!(fs::read_to_string(&log).unwrap(), "waits\nasked to end\n");
     }
