@@ -47,13 +47,17 @@ enumeration! {
         SecretUnavailable,
         /// A setting or the catalogue is missing or wrong.
         Misconfigured,
+        /// The input that an execution was started with is not understood.
+        InputRefused,
         /// A phase of the pipeline failed and waits for a redrive; raised by `halt` alone.
+        CheckpointFailed,
+        /// See [`Fault::CheckpointFailed`].
         PlanFailed,
-        /// See [`Fault::PlanFailed`].
+        /// See [`Fault::CheckpointFailed`].
         ExtractFailed,
-        /// See [`Fault::PlanFailed`].
+        /// See [`Fault::CheckpointFailed`].
         TransformFailed,
-        /// See [`Fault::PlanFailed`].
+        /// See [`Fault::CheckpointFailed`].
         LoadFailed,
         /// The program is wrong.
         Bug,
@@ -186,6 +190,10 @@ impl Fault {
             Self::Misconfigured => {
                 ("Misconfigured", None, "correct the setting that the message names and deploy again")
             }
+            Self::InputRefused => {
+                ("Input.Refused", None, "start a run with the input {}, or {\"full\": true} to read everything")
+            }
+            Self::CheckpointFailed => ("CheckpointFailed", None, HELD),
             Self::PlanFailed => ("PlanFailed", None, HELD),
             Self::ExtractFailed => ("ExtractFailed", None, HELD),
             Self::TransformFailed => ("TransformFailed", None, HELD),

@@ -246,6 +246,8 @@ pub struct HaltRequest {
 /// A phase of the pipeline, as the state machine calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
+    /// What does the warehouse hold?
+    Checkpoint,
     /// What changed?
     Plan,
     /// Source → CSV.
