@@ -112,9 +112,8 @@ fn groups(failures: &[Failure]) -> Vec<Group<'_>> {
             _ => failure.parted(),
         };
         let remedy = remedy.unwrap_or_else(|| remedy_of(&failure.error).to_owned());
-        let same = |group: &&mut Group<'_>| {
-            group.error == failure.error && group.what == what && group.remedy == remedy
-        };
+        let same =
+            |group: &&mut Group<'_>| group.error == failure.error && group.what == what && group.remedy == remedy;
         match groups.iter_mut().find(same) {
             Some(group) => group.subjects.push(&failure.subject),
             None => groups.push(Group { subjects: vec![&failure.subject], error: &failure.error, what, remedy }),
@@ -193,7 +192,8 @@ mod tests {
 
     #[test]
     fn a_failure_says_why_what_to_do_and_what_to_type() {
-        let said = "cannot read \"payment\": canceling statement due to lock timeout\nat line 1 (to do: end it, then redrive)";
+        let said =
+            "cannot read \"payment\": canceling statement due to lock timeout\nat line 1 (to do: end it, then redrive)";
         let lost = "cannot connect to the source (to do: check it, then redrive)";
         let failures = vec![
             failure("payment", "Source.Busy", said),
@@ -232,7 +232,9 @@ mod tests {
     fn a_run_that_cannot_go_on_is_not_to_be_redriven() {
         let said = "the run's input is no JSON object: a list (to do: start a run with the input {})";
         let failures = vec![failure("plan", "Input.Refused", said)];
-        check(&told(News::Failed { phase: Phase::Plan, failures }), &expect![[r#"
+        check(
+            &told(News::Failed { phase: Phase::Plan, failures }),
+            &expect![[r#"
             Subject: shop: Plan failed: Input.Refused
 
             shop: Plan failed, and the run is held.
@@ -246,13 +248,16 @@ mod tests {
 
             Run: 2026-11-23T13-05-00.123Z
             Execution: arn:of:it
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn rejected_rows_say_where_they_are() {
         let query = "SELECT * FROM etl.reject WHERE pipeline = 'shop'".to_owned();
-        check(&told(News::Rejected { rows: 3, query }), &expect![[r#"
+        check(
+            &told(News::Rejected { rows: 3, query }),
+            &expect![[r#"
             Subject: shop: 3 rows were rejected
 
             shop: 3 rows were rejected; everything else is loaded.
@@ -266,13 +271,16 @@ mod tests {
 
             Run: 2026-11-23T13-05-00.123Z
             Execution: arn:of:it
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn what_was_noticed_is_said_sentence_by_sentence() {
         let sentences = vec!["the clock was put back".to_owned(), "dim_staff is gone".to_owned()];
-        check(&told(News::Noticed { sentences }), &expect![[r#"
+        check(
+            &told(News::Noticed { sentences }),
+            &expect![[r#"
             Subject: shop: the clock was put back
 
             shop: the run goes on, but look at this.
@@ -285,12 +293,14 @@ mod tests {
 
             Run: 2026-11-23T13-05-00.123Z
             Execution: arn:of:it
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn what_sns_does_not_take_is_cut_or_replaced() {
-        let failures: Vec<_> = (0..100).map(|n| failure("Größe\n", "Source.Busy", &format!("{n}{}", "é".repeat(3_000)))).collect();
+        let failures: Vec<_> =
+            (0..100).map(|n| failure("Größe\n", "Source.Busy", &format!("{n}{}", "é".repeat(3_000)))).collect();
         let Told { subject, message } = told(News::Failed { phase: Phase::Extract, failures });
         assert_eq!(subject, "shop: Extract failed: Source.Busy (Gr??e? and 99 more)");
         assert!(message.len() <= MAX_MESSAGE, "{}", message.len());

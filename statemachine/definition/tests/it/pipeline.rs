@@ -200,7 +200,11 @@ fn an_alert_that_cannot_be_written_is_sent_in_short() {
     let (subject, message) = (&run.last_given("sns")["Subject"], run.last_given("sns")["Message"].as_str());
     assert_eq!(subject, "totesys: Extract failed");
     let message = message.expect("a text");
-    for part in ["failed in the run run, which is held", "First to fail: payment, with Source.AccessDenied", "\nExecution: arn:"] {
+    for part in [
+        "failed in the run run, which is held",
+        "First to fail: payment, with Source.AccessDenied",
+        "\nExecution: arn:",
+    ] {
         assert!(message.contains(part), "{part:?} is not in {message}");
     }
 
