@@ -268,10 +268,14 @@ fn whoever_deploys_may_pause_and_resume_the_schedule_and_see_what_runs() {
                 let patterns = statement[member].as_array().expect("a list");
                 patterns.iter().any(|pattern| covers(pattern.as_str().expect("a text"), text))
             };
-            statement["Effect"] == "Allow" && statement["Condition"].is_null() && has("Action", action) && has("Resource", arn)
+            statement["Effect"] == "Allow"
+                && statement["Condition"].is_null()
+                && has("Action", action)
+                && has("Resource", arn)
         })
     };
-    let (partition, account) = ("${data.aws_partition.current.partition}", "${data.aws_caller_identity.current.account_id}");
+    let (partition, account) =
+        ("${data.aws_partition.current.partition}", "${data.aws_caller_identity.current.account_id}");
     let arn = |service: &str, rest: &str| format!("arn:{partition}:{service}:ap-southeast-1:{account}:{rest}");
     let schedule = arn("scheduler", "schedule/default/totesys-prod-schedule");
     // Putting a schedule back passes the role that it starts runs with once more.
