@@ -55,6 +55,12 @@ pub struct Testbed {
 impl Testbed {
     /// A test bed for a catalogue.
     pub async fn new(catalogue: &str) -> Self {
+        Self::with_warehouse_secret(catalogue, |secret| secret).await
+    }
+
+    /// The same, where functions are told something else of the warehouse than is true: its secret comes in as it should be,
+    /// and goes out as they read it.
+    pub async fn with_warehouse_secret(catalogue: &str, told: impl FnOnce(String) -> String) -> Self {
         let catalog = Catalog::parse("pipeline.toml", catalogue).unwrap_or_else(|problems| panic!("{problems}"));
         let cluster = cluster().await;
         let test = std::thread::current().name().unwrap_or("test").replace("::", " ");
@@ -72,7 +78,7 @@ impl Testbed {
             definition: json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3600, "End": true } } }),
             programs: None,
             source: secret(READER, &databases[0]),
-            warehouse: secret(LOADER, &databases[1]),
+            warehouse: secret(LOADER, &databases[1]).map(told),
             record_calls: None,
         };
         let stack = Box::pin(Stack::start(config)).await.unwrap_or_else(|error| panic!("{error:#}"));
