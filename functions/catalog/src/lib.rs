@@ -36,7 +36,7 @@ mod sql;
 
 pub use contract::batch::{Batch, BatchName, BatchNameError};
 pub use contract::fault::{Error, Fault, Result};
-pub use contract::horizon::Horizon;
+pub use contract::horizon::{Horizon, Window};
 pub use contract::side::Side;
 pub use contract::{alert, fault, key, ledger, manifest, message, state};
 pub use deployment::{Access, Deployment, EnvironmentName, Function};

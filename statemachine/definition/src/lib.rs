@@ -1,7 +1,7 @@
 //! The catalogue as a state machine, in Amazon States Language with JSONPath.
 //!
 //! ```text
-//! Plan ─► Anything changed? ─► Extract ⇉ ─► Extracted? ─► Transform ⇉ ─► Transformed? ─► Load ─► Anything rejected? ─► Done
+//! Checkpoint ─► Plan ─► Anything changed? ─► Extract ⇉ ─► Extracted? ─► Transform ⇉ ─► Transformed? ─► Load ─► Anything rejected? ─► Done
 //!              └► Up to date        ▲  └ unfinished ┘                                                └► Tell of rejects ─► Alert ─► Done
 //! any failure ─► "<phase> failed" ─► Tell failure ─► Notify ─► Halt (held until redriven) ─► Go on ─► the phase that failed
 //! ```
@@ -37,7 +37,8 @@
 use asl::Resource;
 use catalog::fault::{Retry, TRANSIENT};
 use catalog::message::Phase;
-use catalog::{Catalog, Deployment, Fault, Function, Ident, ledger};
+use catalog::ledger::{self, LedgerTable};
+use catalog::{Catalog, Deployment, Fault, Function, Ident};
 use serde_json::{Value, json};
 
 /// Lambda's own words for a moment's trouble (AWS' best practice for Lambda tasks).
@@ -75,11 +76,21 @@ pub fn definition(deployment: &Deployment, names: &Names<'_>) -> Value {
     let builder = Builder { deployment, catalog, names };
     json!({
         "Comment": format!("{}: source → CSV → Parquet → warehouse. Generated from pipeline.toml.", catalog.pipeline.name),
-        "StartAt": "Plan",
+        "StartAt": "Checkpoint",
         "TimeoutSeconds": catalog.pipeline.timeout.as_secs(),
         "States": {
+            "Checkpoint": builder.checkpoint(),
+            "Checkpoint failed": builder.single_failure(Phase::Checkpoint, "checkpoint", WHOLE),
+            "Anything noticed?": json!({
+                "Type": "Choice",
+                "Choices": [{ "Variable": "$.checkpoint.noticed", "BooleanEquals": true, "Next": "Tell of notices" }],
+                "Default": "Plan",
+            }),
+            "Tell of notices": builder.tell_of_notices(),
+            "Notices in short": builder.notices_in_short(),
+            "Warn": builder.publish("Plan"),
             "Plan": builder.plan(),
-            "Plan failed": builder.single_failure(Phase::Plan, "plan", WHOLE),
+            "Plan failed": builder.single_failure(Phase::Plan, "plan", FAULT),
             "Anything changed?": json!({
                 "Type": "Choice",
                 "Choices": [
@@ -127,7 +138,7 @@ struct Builder<'b> {
 /// The phase as the definition spells it: state name, path, and the question asked after it.
 fn words(phase: Phase) -> (&'static str, &'static str, &'static str) {
     match phase {
-        Phase::Checkpoint => ("Checkpoint", "checkpoint", "Plan"),
+        Phase::Checkpoint => ("Checkpoint", "checkpoint", "Anything noticed?"),
         Phase::Plan => ("Plan", "plan", "Anything changed?"),
         Phase::Extract => ("Extract", "extract", "Extracted?"),
         Phase::Transform => ("Transform", "transform", "Transformed?"),
@@ -136,16 +147,32 @@ fn words(phase: Phase) -> (&'static str, &'static str, &'static str) {
 }
 
 impl Builder<'_> {
+    fn checkpoint(&self) -> Value {
+        let payload = json!({
+            "batch": { "name.$": "$$.Execution.Name", "started.$": "$$.Execution.StartTime" },
+            "catalogue": self.catalog.fingerprint_of_all(),
+            "input.$": "$$.Execution.Input",
+        });
+        let mut state = self.task(Function::Checkpoint, &payload);
+        state["ResultSelector"] = json!({ "checkpoint.$": "$.Payload" });
+        state["Catch"] = catch_all("Checkpoint failed", WHOLE);
+        state["Next"] = json!("Anything noticed?");
+        state
+    }
+
     fn plan(&self) -> Value {
         let payload = json!({
             "state_machine.$": "$$.StateMachine.Id",
             "execution.$": "$$.Execution.Id",
             "batch": { "name.$": "$$.Execution.Name", "started.$": "$$.Execution.StartTime" },
+            "catalogue": self.catalog.fingerprint_of_all(),
+            "checkpoint.$": "$.checkpoint",
             "input.$": "$$.Execution.Input",
         });
         let mut state = self.task(Function::Plan, &payload);
-        state["ResultSelector"] = json!({ "plan.$": "$.Payload" });
-        state["Catch"] = catch_all("Plan failed", WHOLE);
+        state["ResultSelector"] = members(&["status", "reason", "batch", "source", "base", "tables", "targets", "next"]);
+        state["ResultPath"] = json!("$.plan");
+        state["Catch"] = catch_all("Plan failed", FAULT);
         state["Next"] = json!("Anything changed?");
         state
     }
@@ -155,6 +182,7 @@ impl Builder<'_> {
             let payload = json!({
                 "batch.$": "$.plan.batch",
                 "table": table.name,
+                "source.$": "$.plan.source",
                 "plan.$": member("$.plan.tables", &table.name),
             });
             self.branch(Phase::Extract, &table.name, Function::Extract(table), &payload)
@@ -166,7 +194,6 @@ impl Builder<'_> {
         let branches = self.catalog.warehouse.targets.iter().map(|target| {
             let payload = json!({
                 "batch.$": "$.plan.batch",
-                "horizon.$": "$.plan.horizon",
                 "target": target.name,
                 "plan.$": member("$.plan.targets", &target.name),
             });
@@ -178,19 +205,13 @@ impl Builder<'_> {
     fn load(&self) -> Value {
         let payload = json!({
             "batch.$": "$.plan.batch",
-            "horizon.$": "$.plan.horizon",
             "base.$": "$.plan.base",
             "targets.$": "$.plan.targets",
+            "extracted.$": "$.extract.results",
             "next.$": "$.plan.next",
         });
         let mut state = self.task(Function::Load, &payload);
-        state["ResultSelector"] = json!({
-            "status.$": "$.Payload.status",
-            "targets.$": "$.Payload.targets",
-            "rejected.$": "$.Payload.rejected",
-            "committed_at.$": "$.Payload.committed_at",
-            "freshness_ms.$": "$.Payload.freshness_ms",
-        });
+        state["ResultSelector"] = members(&["status", "targets", "rejected", "waiting", "committed_at", "freshness_ms"]);
         state["ResultPath"] = json!("$.load");
         state["Catch"] = catch_all("Load failed", FAULT);
         state["Next"] = json!("Anything rejected?");
@@ -273,8 +294,21 @@ impl Builder<'_> {
         in_short(&subject, &message, "Notify")
     }
 
+    fn tell_of_notices(&self) -> Value {
+        self.tell(&json!({ "noticed": { "sentences.$": "$.checkpoint.alerts" } }), "Notices in short", "Warn")
+    }
+
+    fn notices_in_short(&self) -> Value {
+        let name = self.deployment.prefix();
+        let message = format!(
+            "States.Format('{name}: the run {{}} found something that somebody should look at, and goes on. It is listed in the \
+             answer of the state Checkpoint.\n\nExecution: {{}}\n', $$.Execution.Name, $$.Execution.Id)"
+        );
+        in_short(&format!("States.Format('{name}: {{}} should be looked at', $$.Execution.Name)"), &message, "Warn")
+    }
+
     fn tell_of_rejects(&self) -> Value {
-        let query = ledger::rejects_of(&self.catalog.pipeline.name);
+        let query = ledger::rejects_of(&self.catalog);
         let news = json!({ "rejected": { "rows.$": "$.load.rejected", "query": query } });
         self.tell(&news, "Rejects in short", "Alert")
     }
@@ -286,7 +320,7 @@ impl Builder<'_> {
             "States.Format('{name}: {{}} rows were rejected by the run {{}}; everything else is loaded.\n\n\
              The table {} of the warehouse keeps each of them with the reason.\n\nExecution: {{}}\n', \
              $.load.rejected, $$.Execution.Name, $$.Execution.Id)",
-            ledger::REJECT
+            LedgerTable::Reject.shown(&self.catalog.warehouse)
         );
         in_short(&subject, &message, "Alert")
     }
@@ -343,7 +377,8 @@ impl Builder<'_> {
         json!({
             "Type": "Choice",
             "Choices": [to(Phase::Extract), to(Phase::Transform), to(Phase::Load)],
-            "Default": "Plan",
+            // What a plan was made from may be old by the time that somebody repairs what it failed of.
+            "Default": "Checkpoint",
         })
     }
 
@@ -403,6 +438,12 @@ fn in_short(subject: &str, message: &str, next: &str) -> Value {
         "ResultPath": "$.told",
         "Next": next,
     })
+}
+
+/// Members of a function's answer, each by its name.
+fn members(names: &[&str]) -> Value {
+    let member = |name: &&str| (format!("{name}.$"), json!(format!("$.Payload.{name}")));
+    Value::Object(names.iter().map(member).collect())
 }
 
 fn parallel(phase: Phase, branches: Vec<Value>) -> Value {
