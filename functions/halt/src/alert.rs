@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_typed_is_what_the_remedy_says() {
+        for fault in Fault::ALL {
+            assert_eq!(needs_another_run(fault), fault.remedy().contains("start a "), "{fault:?}: {}", fault.remedy());
+        }
+    }
+
+    #[test]
     fn rejected_rows_say_where_they_are() {
         let query = "SELECT * FROM etl.reject WHERE pipeline = 'shop'".to_owned();
         check(

@@ -10,7 +10,7 @@ impl World {
         assert_eq!((run.status, run.failure.0.as_str()), (Status::Failed, error), "{run:?}");
         assert_eq!(self.alerts().len(), alerts);
         let alert = self.alerts().pop().expect("an alert");
-        for word in named.iter().chain(&[run.name.as_str(), "redrive"]) {
+        for word in named.iter().chain(&[run.name.as_str(), "    datadetox "]) {
             assert!(alert.contains(word), "{word:?} is not in {alert}");
         }
         let entry = self.stack.execution(&run.name).expect("it was started");
