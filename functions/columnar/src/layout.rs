@@ -56,7 +56,9 @@ impl Layout {
                 (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".to_owned())), Packed::Timestamp)
             }
             ValueType::Uuid => (DataType::Utf8, Packed::Uuid),
-            ValueType::Json => (DataType::Utf8, Packed::Jsonb),
+            // Its binary form is its text.
+            ValueType::Json => (DataType::Utf8, Packed::Text),
+            ValueType::JsonB => (DataType::Utf8, Packed::Jsonb),
         };
         Self { declared, packed }
     }

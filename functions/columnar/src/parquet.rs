@@ -179,6 +179,7 @@ mod tests {
             ValueType::TimestampTz,
             ValueType::Uuid,
             ValueType::Json,
+            ValueType::JsonB,
         ];
         Schema(values.into_iter().enumerate().map(|(at, value)| Column { name: format!("c{at}"), value }).collect())
     }
@@ -203,6 +204,7 @@ mod tests {
             Cell::Int(number),
             Cell::Text("550e8400-e29b-41d4-a716-446655440000".into()),
             Cell::Text("{}".into()),
+            Cell::Text("[]".into()),
         ]
     }
 
