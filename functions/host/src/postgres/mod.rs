@@ -3,8 +3,10 @@
 
 pub mod agree;
 mod classify;
+mod identity;
 pub mod inspect;
 mod session;
 
 pub use classify::classify;
+pub use identity::identity;
 pub(crate) use session::{Session, connect};
