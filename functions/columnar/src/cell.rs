@@ -120,7 +120,7 @@ pub fn printed(value: ValueType, text: Cow<'_, str>) -> String {
 }
 
 /// -12340 at scale 2 → `-123.40`.
-fn decimal_text(unscaled: i128, scale: u8) -> String {
+pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let scale = usize::from(scale);
     let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);

@@ -249,6 +249,8 @@ mod tests {
             writer.write(chunk).unwrap();
             let file = writer.finish().unwrap();
             let chunk = Reader::new(&file, &schema).unwrap().next().unwrap().unwrap();
+            let shown = chunk.text(value, 0, 0).unwrap();
+            assert!(!shown.is_empty() && chunk.text(value, 0, 1).is_none() && chunk.text(value, 1, 0).is_none());
             copy::encode(&schema, &chunk, 0..1, &mut after).unwrap();
             assert!(before == after && before.len() > 6, "{declared}: {before:?}, {after:?}");
         }
