@@ -88,7 +88,8 @@ mod tests {
                     [source.tables.\"Order's\".columns]\na = 'integer'\n'B\"' = 'text'\n\
                     [dimensions.d]\nfrom = \"Order's\"\ncolumns = { a = 'a', b = 'B\"' }\n";
         let catalog = Catalog::parse("p", text).unwrap_or_else(|problems| panic!("{problems}"));
-        let plan = TablePlan { read, reason: String::new(), expected_rows: None, versioned };
+        let (reason, definition) = (String::new(), String::new());
+        let plan = TablePlan { read, reason, expected_rows: None, versioned, definition, state: None };
         let (schema, table) = (&catalog.source.schema, &catalog.source.tables[0]);
         expected.assert_eq(&build(&Select { schema, table, plan: &plan }));
     }

@@ -69,7 +69,7 @@ pub struct PlanRequest {
 }
 
 /// The input of an execution. Unknown members are left alone: schedulers add their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunInput {
     /// Read every table in full, whatever changed.

@@ -1,5 +1,6 @@
 //! What functions say to each other, through the state machine and through the lake. They meet here and nowhere else.
 
+pub(crate) mod agreement;
 pub(crate) mod batch;
 pub mod fault;
 pub(crate) mod horizon;
