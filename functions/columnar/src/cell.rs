@@ -263,7 +263,18 @@ mod tests {
         check(ValueType::Date, "4714-11-24 BC", &Cell::Int(FIRST_DAY));
         refuse(
             ValueType::Date,
-            &["4714-11-23 BC", "9999-01-01 BC", "2023-02-29", "2024-1-01", "24-01-01", "infinity", "", "2024-01-01 ", "2024/01/01", "soon"],
+            &[
+                "4714-11-23 BC",
+                "9999-01-01 BC",
+                "2023-02-29",
+                "2024-1-01",
+                "24-01-01",
+                "infinity",
+                "",
+                "2024-01-01 ",
+                "2024/01/01",
+                "soon",
+            ],
         );
     }
 
@@ -296,7 +307,8 @@ mod tests {
     fn what_copy_printed_is_told_as_a_cast_tells_it() {
         let told = |value, text: &str| printed(value, text.into());
         assert_eq!((told(ValueType::Boolean, "t"), told(ValueType::Text, "t")), ("true".to_owned(), "t".to_owned()));
-        for (text, expected) in [("7", "7.00"), ("-0.5", "-0.50"), ("123.40", "123.40"), ("0", "0.00"), ("NaN", "NaN")] {
+        for (text, expected) in [("7", "7.00"), ("-0.5", "-0.50"), ("123.40", "123.40"), ("0", "0.00"), ("NaN", "NaN")]
+        {
             assert_eq!(told(PRICE, text), expected);
         }
         assert_eq!(told(ValueType::Numeric { precision: 5, scale: 0 }, "-12"), "-12");

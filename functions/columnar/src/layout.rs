@@ -1,6 +1,9 @@
 //! How each type is stored in a column and packed for Postgres: the one place that says it of all of them.
 
-use arrow2::array::{Array, BooleanArray, MutableArray, MutableBooleanArray, MutablePrimitiveArray, MutableUtf8Array, PrimitiveArray, TryPush, Utf8Array};
+use arrow2::array::{
+    Array, BooleanArray, MutableArray, MutableBooleanArray, MutablePrimitiveArray, MutableUtf8Array, PrimitiveArray,
+    TryPush, Utf8Array,
+};
 use arrow2::datatypes::{DataType, TimeUnit};
 use catalog::ValueType;
 use chrono::{DateTime, NaiveDate};
@@ -75,9 +78,7 @@ impl Layout {
             Packed::I64 => at::<i64>(array, row).map(|number| number.to_string()),
             Packed::F32 => at::<f32>(array, row).map(|number| number.to_string()),
             Packed::F64 => at::<f64>(array, row).map(|number| number.to_string()),
-            Packed::Bool => {
-                array.as_any().downcast_ref::<BooleanArray>().map(|array| array.value(row).to_string())
-            }
+            Packed::Bool => array.as_any().downcast_ref::<BooleanArray>().map(|array| array.value(row).to_string()),
             Packed::Date => at::<i32>(array, row).and_then(NaiveDate::from_epoch_days).map(|date| date.to_string()),
             Packed::Timestamp => at::<i64>(array, row)
                 .and_then(DateTime::from_timestamp_micros)

@@ -260,7 +260,8 @@ impl Rejects<'_> {
     }
 
     fn telling_outdated(&self) -> String {
-        let remark = Literal("; the target is defined anew since: it is loaded once its source row is read again").to_string();
+        let remark =
+            Literal("; the target is defined anew since: it is loaded once its source row is read again").to_string();
         format!(
             "UPDATE {reject} AS r SET reason = r.reason || {remark}
  WHERE {own} AND r.target_row IS NOT NULL AND r.definition <> {definition} AND strpos(r.reason, {remark}) = 0",
@@ -382,31 +383,82 @@ mod tests {
     fn rejected_rows_are_counted_entered_and_shown() {
         let catalog = catalog();
         let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
-        expect![].assert_eq(&rejects.counting());
-        expect![].assert_eq(&rejects.entering(&batch()));
-        expect![].assert_eq(&rejects.entering_from("rejected", &batch()));
-        expect![].assert_eq(&rejects.row("s"));
-        expect![].assert_eq(&rejects.finding_first(&batch()));
+        expect![[r#"SELECT count(*) FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"')"#]].assert_eq(&rejects.counting());
+        expect![[r#"
+            WITH e AS (
+                SELECT i.*, row_number() OVER (PARTITION BY i.source_key ORDER BY i.place DESC) AS from_last,
+                       row_number() OVER (PARTITION BY i.source_key, i.reason, i.source_row ORDER BY i.place) AS nth
+                  FROM (SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
+                                j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
+                           FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
+                                LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                                           FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k) AS i),
+            replaced AS (
+                DELETE FROM "the ""ledger"""."reject" AS r USING e
+                 WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = e.source_key AND NOT e.is_nameless AND e.from_last = 1
+                   AND (r.reason, r.source_row) IS DISTINCT FROM (e.reason, e.source_row) AND (r.target_row IS NULL OR r.definition <> '83e00fe4b637aa0d'))
+            INSERT INTO "the ""ledger"""."reject" (pipeline, target, source_key, reason, source_row, definition, batch)
+            SELECT 'shop', 'fact "pair"', e.source_key, e.reason, e.source_row, '83e00fe4b637aa0d', 'it''s-the-one'
+              FROM e
+             WHERE CASE WHEN e.is_nameless
+                        THEN (SELECT count(*) FROM "the ""ledger"""."reject" AS r
+                               WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND (r.source_key, r.reason, r.source_row) = (e.source_key, e.reason, e.source_row)) < e.nth
+                        ELSE e.from_last = 1
+                             AND NOT EXISTS (SELECT FROM (SELECT r.* FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = e.source_key ORDER BY r.number DESC LIMIT 1) AS n
+                                              WHERE n.target_row IS NULL AND (n.reason, n.source_row) = (e.reason, e.source_row)) END
+             ORDER BY e.place"#]].assert_eq(&rejects.entering(&batch()));
+        expect![[r#"
+            replaced AS (DELETE FROM "the ""ledger"""."reject" AS r USING rejected AS m
+                                   WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = m.source_key AND (r.target_row IS NULL OR r.definition <> '83e00fe4b637aa0d')),
+                     entered AS (INSERT INTO "the ""ledger"""."reject" (pipeline, target, source_key, reason, source_row, target_row, definition, batch)
+                                 SELECT 'shop', 'fact "pair"', m.source_key, m.reason, m.target_row, m.target_row, '83e00fe4b637aa0d', 'it''s-the-one' FROM rejected AS m
+                                  WHERE NOT EXISTS (SELECT FROM (SELECT r.* FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = m.source_key ORDER BY r.number DESC LIMIT 1) AS n
+                                                     WHERE n.target_row = m.target_row AND n.definition = '83e00fe4b637aa0d')
+                                 RETURNING 1)"#]].assert_eq(&rejects.entering_from("rejected", &batch()));
+        expect![[r#"jsonb_object(ARRAY['left %', 'right "hand"', 's'], ARRAY[s."left %"::text, s."right ""hand"""::text, s."s"::text])"#]].assert_eq(&rejects.row("s"));
+        expect![[r#"SELECT r.source_key, r.reason FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.batch = 'it''s-the-one' ORDER BY r.number LIMIT 3"#]].assert_eq(&rejects.finding_first(&batch()));
     }
 
     #[test]
     fn what_waits_has_its_turn_oldest_first() {
         let catalog = catalog();
         let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
-        expect![].assert_eq(&rejects.waiting());
-        expect![].assert_eq(&rejects.telling_outdated());
-        expect![].assert_eq(&rejects.telling_lack(&missing()).replace(&rejects.waiting(), "(waiting)"));
-        expect![].assert_eq(&rejects.making_turns(TURNS, &missing()).replace(&rejects.waiting(), "(waiting)"));
-        expect![].assert_eq(&counting_turns(TURNS));
-        expect![].assert_eq(&rejects.turn(TURNS, 3).replace(&rejects.waiting(), "(waiting)"));
-        expect![].assert_eq(&rejects.forgetting_turns(TURNS));
+        expect![[r#"(SELECT r.number AS "number", (r.target_row ->> 'left %')::integer AS "left %", (r.target_row ->> 'right "hand"')::text AS "right ""hand""", (r.target_row ->> 's')::integer AS "s" FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.target_row IS NOT NULL AND r.definition = '83e00fe4b637aa0d')"#]].assert_eq(&rejects.waiting());
+        expect![[r#"
+            UPDATE "the ""ledger"""."reject" AS r SET reason = r.reason || '; the target is defined anew since: it is loaded once its source row is read again'
+             WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.target_row IS NOT NULL AND r.definition <> '83e00fe4b637aa0d' AND strpos(r.reason, '; the target is defined anew since: it is loaded once its source row is read again') = 0"#]].assert_eq(&rejects.telling_outdated());
+        expect![[r#"
+            UPDATE "the ""ledger"""."reject" AS r SET reason = m.reason
+              FROM (SELECT s."number" AS number, '…' AS reason
+                      FROM (waiting) AS s LEFT JOIN d ON … WHERE …) AS m
+             WHERE r.number = m.number AND r.reason <> m.reason"#]]
+        .assert_eq(&rejects.telling_lack(&missing()).replace(&rejects.waiting(), "(waiting)"));
+        expect![[r#"
+            CREATE TEMPORARY TABLE pg_temp.turns_2 ON COMMIT DROP AS
+            SELECT s."number" AS number, row_number() OVER (PARTITION BY ARRAY[s."left %"::text, s."right ""hand"""::text] ORDER BY s."number") AS turn
+              FROM (waiting) AS s LEFT JOIN d ON … WHERE NOT (…)"#]].assert_eq(&rejects.making_turns(TURNS, &missing()).replace(&rejects.waiting(), "(waiting)"));
+        expect!["SELECT coalesce(max(turn), 0) FROM pg_temp.turns_2"].assert_eq(&counting_turns(TURNS));
+        expect![[r#"(SELECT w."left %", w."right ""hand""", w."s" FROM (waiting) AS w JOIN pg_temp.turns_2 AS t ON t.number = w."number" WHERE t.turn = 3)"#]].assert_eq(&rejects.turn(TURNS, 3).replace(&rejects.waiting(), "(waiting)"));
+        expect![[r#"
+            DELETE FROM "the ""ledger"""."reject" AS r USING (SELECT w.source_key, max(w.number) AS number FROM "the ""ledger"""."reject" AS w JOIN pg_temp.turns_2 AS t USING (number)
+                                               GROUP BY w.source_key) AS l
+             WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = l.source_key AND r.number <= l.number"#]].assert_eq(&rejects.forgetting_turns(TURNS));
     }
 
     #[test]
     fn what_is_loaded_or_gone_is_rejected_no_longer() {
         let catalog = catalog();
         let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
-        expect![].assert_eq(&rejects.forgetting_loaded(STAGE));
-        expect![].assert_eq(&rejects.forgetting_gone(STAGE));
+        expect![[r#"DELETE FROM "the ""ledger"""."reject" AS r USING pg_temp.stage_2 AS s WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = ARRAY[s."left %"::text, s."right ""hand"""::text]"#]].assert_eq(&rejects.forgetting_loaded(STAGE));
+        expect![[r#"
+            DELETE FROM "the ""ledger"""."reject" AS r
+             WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"')
+               AND NOT EXISTS (SELECT FROM pg_temp.stage_2 AS s WHERE ARRAY[s."left %"::text, s."right ""hand"""::text] = r.source_key)
+               AND NOT EXISTS (SELECT FROM (SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
+                                j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
+                           FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
+                                LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                                           FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k) AS e
+                                WHERE e.source_key = r.source_key AND (NOT e.is_nameless OR e.source_row = r.source_row))"#]].assert_eq(&rejects.forgetting_gone(STAGE));
     }
 }

@@ -183,16 +183,23 @@ mod tests {
     fn an_empty_table_is_filled() {
         let catalog = catalog();
         let merge = merge(&catalog.warehouse.targets[0]);
-        expect![].assert_eq(&merge.is_empty());
-        expect![].assert_eq(&merge.insert());
+        expect![[r#"SELECT NOT EXISTS (SELECT FROM "s"."t")"#]].assert_eq(&merge.is_empty());
+        expect![[r#"INSERT INTO "s"."t" ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM new_rows AS s"#]].assert_eq(&merge.insert());
     }
 
     #[test]
     fn a_dimension_is_written_where_it_differs() {
         let catalog = catalog();
-        expect![].assert_eq(&merge(&catalog.warehouse.targets[0]).upsert());
+        expect![[r#"
+            WITH merged AS (INSERT INTO "s"."t" AS known ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM new_rows AS s
+                                     ON CONFLICT ("the id") DO UPDATE SET "reason" = excluded."reason", "excluded" = excluded."excluded" WHERE (known."reason" COLLATE "C", known."excluded") IS DISTINCT FROM (excluded."reason" COLLATE "C", excluded."excluded") RETURNING known.xmax = 0 AS added)
+                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]].assert_eq(&merge(&catalog.warehouse.targets[0]).upsert());
         // A key and nothing else cannot differ.
-        expect![].assert_eq(&merge(&catalog.warehouse.targets[1]).upsert());
+        expect![[r#"
+            WITH merged AS (INSERT INTO "s"."t" AS known ("s") SELECT "s" FROM new_rows AS s
+                                     ON CONFLICT ("s") DO NOTHING RETURNING known.xmax = 0 AS added)
+                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]]
+        .assert_eq(&merge(&catalog.warehouse.targets[1]).upsert());
     }
 
     #[test]
@@ -200,9 +207,23 @@ mod tests {
         let catalog = catalog();
         let fact = &catalog.warehouse.targets[2];
         let TargetKind::Fact { surrogate_key } = &fact.kind else { panic!("{} is a fact", fact.name) };
-        expect![].assert_eq(&merge(fact).append_versions(surrogate_key));
+        expect![[r#"
+            WITH changed AS MATERIALIZED (
+                         SELECT s."left %", s."right ""hand""", s."s", s."d0", s."c", s."reason", s."known", n.ctid
+                           FROM new_rows AS s
+                           LEFT JOIN LATERAL (SELECT f."left %", f."right ""hand""", f."s", f."d0", f."c", f."reason", f."known", f.tableoid, f.ctid FROM "s"."t" AS f
+                                               WHERE f."left %" = s."left %" AND f."right ""hand""" = s."right ""hand""" ORDER BY f."n o" DESC LIMIT 1) AS n ON true
+                          WHERE n.ctid IS NULL OR (n."left %", n."right ""hand""" COLLATE "C", n."s", n."d0", n."c", n."reason" COLLATE "C", n."known" COLLATE "C") IS DISTINCT FROM (s."left %", s."right ""hand""" COLLATE "C", s."s", s."d0", s."c", s."reason" COLLATE "C", s."known" COLLATE "C")),
+                     added AS (INSERT INTO "s"."t" ("left %", "right ""hand""", "s", "d0", "c", "reason", "known") SELECT "left %", "right ""hand""", "s", "d0", "c", "reason", "known" FROM changed ORDER BY "left %", "right ""hand""")
+                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL) FROM changed"#]].assert_eq(&merge(fact).append_versions(surrogate_key));
         let gained: Vec<&Ident> = fact.columns.iter().map(|column| &column.name).skip(5).collect();
-        expect![].assert_eq(&merge(fact).fill(surrogate_key, &gained));
+        expect![[r#"
+            UPDATE "s"."t" AS f SET "reason" = s."reason", "known" = s."known"
+               FROM (SELECT s."reason", s."known", n.tableoid, n.ctid
+                       FROM new_rows AS s CROSS JOIN LATERAL (SELECT f."left %", f."right ""hand""", f."s", f."d0", f."c", f."reason", f."known", f.tableoid, f.ctid FROM "s"."t" AS f
+                                               WHERE f."left %" = s."left %" AND f."right ""hand""" = s."right ""hand""" ORDER BY f."n o" DESC LIMIT 1) AS n
+                      WHERE (n."left %", n."right ""hand""" COLLATE "C", n."s", n."d0", n."c") IS NOT DISTINCT FROM (s."left %", s."right ""hand""" COLLATE "C", s."s", s."d0", s."c") AND (n."reason" COLLATE "C", n."known" COLLATE "C") IS DISTINCT FROM (s."reason" COLLATE "C", s."known" COLLATE "C")) AS s
+              WHERE (f.tableoid, f.ctid) = (s.tableoid, s.ctid)"#]].assert_eq(&merge(fact).fill(surrogate_key, &gained));
     }
 
     #[test]
@@ -212,6 +233,7 @@ mod tests {
                     [dimensions.d]\nfrom = 't'\ncolumns = { id = 'id', a = 'a', b = 'b', c = 'c', d = 'd', e = 'e' }\n";
         let catalog = Catalog::parse("p", text).unwrap_or_else(|problems| panic!("{problems}"));
         let merge = merge(&catalog.warehouse.targets[0]);
-        expect![].assert_eq(&merge.compared("n", merge.columns()));
+        expect![[r#"(n."id", n."a"::text, n."b"::text, n."c"::text, n."d"::text, n."e" COLLATE "C")"#]]
+            .assert_eq(&merge.compared("n", merge.columns()));
     }
 }

@@ -131,11 +131,7 @@ impl<'s> Stage<'s> {
         let begin = format!("COPY {name}, line ");
         let place = error.r#where()?.lines().find_map(|line| line.strip_prefix(&begin))?;
         let (line, column) = place.split_once(", column ")?;
-        Some(RefusedValue {
-            line: line.parse().ok()?,
-            column: column.to_owned(),
-            message: error.message().to_owned(),
-        })
+        Some(RefusedValue { line: line.parse().ok()?, column: column.to_owned(), message: error.message().to_owned() })
     }
 
     /// The key of the row that the server counted as `line`, for people: `number 7, place a`.
@@ -228,8 +224,8 @@ mod tests {
     fn a_stage_is_made_filled_and_checked() {
         let catalog = catalog();
         let stage = Stage::of(&catalog.warehouse.targets[2], 2);
-        expect![].assert_eq(&stage.create());
-        expect![].assert_eq(&stage.copy_in());
-        expect![].assert_eq(&stage.doubled_keys());
+        expect![[r#"CREATE TEMPORARY TABLE pg_temp.stage_2 ("left %" integer, "right ""hand""" text, "s" integer, "d0" integer, "c" integer, "reason" text, "known" text, "_xmin" bigint) ON COMMIT DROP"#]].assert_eq(&stage.create());
+        expect!["COPY pg_temp.stage_2 FROM STDIN WITH (FORMAT binary)"].assert_eq(&stage.copy_in());
+        expect![[r#"SELECT ARRAY[s."left %"::text, s."right ""hand"""::text] FROM pg_temp.stage_2 AS s GROUP BY s."left %", s."right ""hand""" HAVING count(*) > 1 ORDER BY s."left %", s."right ""hand""" LIMIT 3"#]].assert_eq(&stage.doubled_keys());
     }
 }

@@ -52,7 +52,10 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transformed> {
     let began = Instant::now();
     let target = host.catalog.target(request.target.as_str()).ok_or_else(|| {
-        Error::new(Fault::DeploymentInProgress, format!("the catalogue of this function has no target {}", request.target))
+        Error::new(
+            Fault::DeploymentInProgress,
+            format!("the catalogue of this function has no target {}", request.target),
+        )
     })?;
     host.catalog.agree_on_target(target, &request.plan.definition)?;
     if !request.plan.build {
