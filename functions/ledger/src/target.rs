@@ -241,7 +241,9 @@ async fn ask(warehouse: &mut PgConnection, questions: Vec<(&Ident, String)>) -> 
         return Ok(BTreeMap::new());
     }
     let statement = asking(&questions);
-    let failed = |error| classify(Side::Warehouse, "cannot count the rows of the warehouse's tables", error);
+    let names: Vec<&str> = questions.iter().map(|(name, _)| name.as_str()).collect();
+    let doing = format!("cannot count the rows of {}", names.join(", "));
+    let failed = |error| classify(Side::Warehouse, &doing, error);
     let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(warehouse).await.map_err(failed)?;
     let mut answers = BTreeMap::new();
     for row in rows {
