@@ -120,7 +120,7 @@ impl Rejects<'_> {
         done.map(|done| done.rows_affected()).map_err(|error| failed(self.catalog, error))
     }
 
-    /// A part of a statement that enters the rows of a relation (`source_key`, `reason`, `target_row`): the common tables
+    /// A part of a statement that enters the rows of a relation (`source_key`, `reason`, `target_row`, in the order of `place`): the common tables
     /// `replaced` and `entered`, the second with a row for each that is new or not the same as before.
     #[must_use]
     pub fn entering_from(&self, relation: &str, batch: &Batch) -> String {
@@ -131,6 +131,7 @@ impl Rejects<'_> {
                      SELECT {values}, m.source_key, m.reason, m.target_row, m.target_row, {definition}, {batch} FROM {relation} AS m
                       WHERE NOT EXISTS (SELECT FROM ({newest}) AS n
                                          WHERE n.target_row = m.target_row AND n.definition = {definition})
+                      ORDER BY m.place
                      RETURNING 1)",
             reject = self.table(),
             own = self.own(),
@@ -414,6 +415,7 @@ mod tests {
                                  SELECT 'shop', 'fact "pair"', m.source_key, m.reason, m.target_row, m.target_row, '83e00fe4b637aa0d', 'it''s-the-one' FROM rejected AS m
                                   WHERE NOT EXISTS (SELECT FROM (SELECT r.* FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = m.source_key ORDER BY r.number DESC LIMIT 1) AS n
                                                      WHERE n.target_row = m.target_row AND n.definition = '83e00fe4b637aa0d')
+                                  ORDER BY m.place
                                  RETURNING 1)"#]].assert_eq(&rejects.entering_from("rejected", &batch()));
         expect![[r#"jsonb_object(ARRAY['left %', 'right "hand"', 's'], ARRAY[s."left %"::text, s."right ""hand"""::text, s."s"::text])"#]].assert_eq(&rejects.row("s"));
         expect![[r#"SELECT r.source_key, r.reason FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.batch = 'it''s-the-one' ORDER BY r.number LIMIT 3"#]].assert_eq(&rejects.finding_first(&batch()));

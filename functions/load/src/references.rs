@@ -68,7 +68,7 @@ fn taking(
              SELECT s.ctid AS place, {key} AS source_key, {reason} AS reason, {deferred} AS deferred, {row} AS target_row
                FROM {stage} AS s {joins} WHERE {condition}),
          taken AS (DELETE FROM {stage} AS s USING missing AS m WHERE s.ctid = m.place
-                   RETURNING m.source_key, m.reason, m.deferred, m.target_row),
+                   RETURNING m.*),
          rejected AS (SELECT * FROM taken WHERE NOT deferred),
          {entering}
          SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken",
@@ -111,7 +111,7 @@ mod tests {
                          SELECT s.ctid AS place, ARRAY[s."left %"::text, s."right ""hand"""::text] AS source_key, … AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred, … AS target_row
                            FROM pg_temp.stage_2 AS s … WHERE …),
                      taken AS (DELETE FROM pg_temp.stage_2 AS s USING missing AS m WHERE s.ctid = m.place
-                               RETURNING m.source_key, m.reason, m.deferred, m.target_row),
+                               RETURNING m.*),
                      rejected AS (SELECT * FROM taken WHERE NOT deferred),
                      …
                      SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken"#]].assert_eq(&statement);
