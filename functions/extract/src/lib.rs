@@ -50,7 +50,10 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
     let began = Instant::now();
     let table = host.catalog.table(request.table.as_str()).ok_or_else(|| {
-        Error::new(Fault::DeploymentInProgress, format!("the catalogue of this function has no table {}", request.table))
+        Error::new(
+            Fault::DeploymentInProgress,
+            format!("the catalogue of this function has no table {}", request.table),
+        )
     })?;
     host.catalog.agree_on_table(table, &request.plan.definition)?;
     let (Some(source), Some(state)) = (&request.source, &request.plan.state) else {

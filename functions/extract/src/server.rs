@@ -25,7 +25,10 @@ pub(crate) async fn has_come_to(connection: &mut PgConnection, planned: &SourceA
     let oldest: Horizon =
         text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))?;
     if oldest < planned.horizon {
-        let what = format!("this server of the source lags behind: it is at transaction {oldest}, the plan at {}", planned.horizon);
+        let what = format!(
+            "this server of the source lags behind: it is at transaction {oldest}, the plan at {}",
+            planned.horizon
+        );
         return Err(Error::new(Fault::SourceBusy, what));
     }
     Ok(())

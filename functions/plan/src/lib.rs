@@ -11,6 +11,7 @@
 
 mod capture;
 mod copies;
+mod log;
 mod observe;
 mod probe;
 mod running;
@@ -47,6 +48,7 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
     let base = base_state(host, &request).await?;
     let mut source = host.connect(Side::Source).await?;
     let seen = observe::source(&mut source, &host.catalog.source).await?;
+    let log = log::Position::now(&mut source).await?;
     server::is_meant(&host.catalog, &request.checkpoint, &seen.identity, input)?;
     let differences = agree::source(&host.catalog.source, &seen.tables);
     if !differences.is_empty() {
@@ -77,6 +79,9 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
             break plan;
         }
     };
+    if plan.status == PlanStatus::Changed {
+        log.is_written(&mut source).await?;
+    }
     tracing::info!(batch = %plan.batch, status = ?plan.status, reason = plan.reason, "planned");
     Ok(plan)
 }

@@ -3,18 +3,12 @@
 //! fails and not the plan.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use catalog::state::{Counters, SourceIdentity};
 use catalog::{Error, Fault, Horizon, Ident, Result, Side, Source};
 use host::postgres::inspect::{self, LiveTable};
 use host::postgres::{classify, fingerprints, identity};
 use sqlx::{PgConnection, Row as _};
-
-/// How long the write-ahead log is waited for: a server that has slept writes it after five seconds at the latest.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(7);
-/// Time between two looks at it.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// The source at one moment.
 #[derive(Clone, Debug)]
@@ -37,8 +31,7 @@ pub(crate) struct Observation {
     pub(crate) counters: BTreeMap<Ident, Counters>,
 }
 
-/// Takes the horizon, then looks at the tables; a change in between counts as one after the horizon. Answers when what the
-/// snapshot showed is on the server's disk: a crash cannot take it back.
+/// Takes the horizon, then looks at the tables; a change in between counts as one after the horizon.
 ///
 /// # Errors
 /// What the source answers; `Source.Refused` for a server too old.
@@ -56,10 +49,9 @@ pub(crate) async fn source(connection: &mut PgConnection, source: &Source) -> Re
         let text: String = snapshot.try_get(column).map_err(failed)?;
         text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))
     };
-    let written = log_position(connection).await?;
     let names = source.tables.iter().map(|table| &table.name);
     let statistics = statistics(connection).await?;
-    let observation = Observation {
+    Ok(Observation {
         identity,
         horizon: transaction("horizon")?,
         next: transaction("next")?,
@@ -68,49 +60,6 @@ pub(crate) async fn source(connection: &mut PgConnection, source: &Source) -> Re
         tables: inspect::tables(connection, Side::Source, &source.schema, names).await?,
         fingerprints: fingerprints(connection, source).await?,
         counters: counters(connection, source, statistics.since).await?,
-    };
-    if let Some(position) = written {
-        until_flushed(connection, &position).await?;
-    }
-    Ok(observation)
-}
-
-/// Where the write-ahead log ends; `None` on a replica, which shows only what is on its primary's disk, and where the
-/// server does not tell.
-async fn log_position(connection: &mut PgConnection) -> Result<Option<String>> {
-    let query = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn()::text END";
-    match sqlx::query_scalar(query).fetch_one(connection).await {
-        Ok(position) => Ok(position),
-        Err(sqlx::Error::Database(error)) => {
-            tracing::warn!("the source does not tell where its write-ahead log ends: {}", error.message());
-            Ok(None)
-        }
-        Err(error) => Err(classify(Side::Source, "cannot read the source's write-ahead log", error)),
-    }
-}
-
-/// Waits until the log is on disk up to a position: transactions that commit without waiting for it are seen before.
-async fn until_flushed(connection: &mut PgConnection, position: &str) -> Result<()> {
-    // A position at the beginning of a page is told with the page's header, which nothing writes until a record follows.
-    let query = "SELECT f >= i OR (i - f <= 40 AND i - f = (i - '0/0'::pg_lsn) % current_setting('wal_block_size')::int)
-                   FROM (SELECT pg_current_wal_flush_lsn() AS f, $1::pg_lsn AS i) AS log";
-    let flushed = async {
-        let mut looks = tokio::time::interval(LOOK);
-        loop {
-            looks.tick().await;
-            let flushed: bool = sqlx::query_scalar(query)
-                .bind(position)
-                .fetch_one(&mut *connection)
-                .await
-                .map_err(|error| classify(Side::Source, "cannot read the source's write-ahead log", error))?;
-            if flushed {
-                return Ok(());
-            }
-        }
-    };
-    tokio::time::timeout(FLUSH_PATIENCE, flushed).await.unwrap_or_else(|_| {
-        let what = "the source has not written its log as far as it shows its rows: a crash could take them back";
-        Err(Error::new(Fault::SourceBusy, what))
     })
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn is_meant(
         let both: Vec<&str> =
             catalog.warehouse.targets.iter().map(|target| target.name.as_str()).filter(|name| read(name)).collect();
         if !both.is_empty() {
-            let what = format!("source and warehouse are one database, and what is read is loaded: {}", both.join(", "));
+            let what =
+                format!("source and warehouse are one database, and what is read is loaded: {}", both.join(", "));
             return Err(Error::new(Fault::WarehouseIsSource, what));
         }
     }

@@ -37,6 +37,8 @@ pub struct Checkpoint {
     pub waiting: u64,
     /// What was found that a person should hear of, a sentence each; empty when all is well.
     pub alerts: Vec<String>,
+    /// Whether there is any of that: a state machine cannot count.
+    pub noticed: bool,
 }
 
 /// The batch that another one builds on.

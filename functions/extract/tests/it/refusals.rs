@@ -4,7 +4,7 @@ use catalog::{Fault, Side};
 use sqlx::Connection as _;
 use testbed::Testbed;
 
-use crate::{CATALOGUE, bed, extract, host_of, whole, request};
+use crate::{CATALOGUE, bed, extract, host_of, request, whole};
 
 #[tokio::test]
 async fn a_locked_table_is_busy() {

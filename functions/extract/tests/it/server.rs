@@ -72,8 +72,10 @@ async fn what_was_read_first_decides_what_is_known_of_the_table() {
 async fn a_policy_that_would_hide_rows_is_an_error_that_names_the_table() {
     let mut bed = bed().await;
     bed.source_does(r#"INSERT INTO "Thing's" VALUES (1, 'one'), (2, 'two')"#).await;
-    bed.source_does(r#"ALTER TABLE "Thing's" ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON "Thing's" USING (id = 1)"#)
-        .await;
+    bed.source_does(
+        r#"ALTER TABLE "Thing's" ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON "Thing's" USING (id = 1)"#,
+    )
+    .await;
     let error = extract(&host_of(&bed).await, "first", whole()).await.expect_err("it is refused");
     assert_eq!(error.fault(), Fault::SourceAccessDenied);
     assert!(error.to_string().contains("row-level security policy for table \"Thing's\""), "{error}");

@@ -5,7 +5,9 @@ use catalog::state::State;
 use catalog::{Fault, Function, Horizon};
 use testbed::{Testbed, batch};
 
-use crate::{CATALOGUE, PLACES, bed, commit, commit_state, committed, first, ident, read, request, second, settle, state_after};
+use crate::{
+    CATALOGUE, PLACES, bed, commit, commit_state, committed, first, ident, read, request, second, settle, state_after,
+};
 
 /// A plan after a batch whose state was altered.
 async fn after(alter: impl FnOnce(&mut State)) -> catalog::message::Plan {
@@ -63,7 +65,8 @@ async fn a_table_whose_counters_prove_nothing_is_asked() {
 #[tokio::test]
 async fn another_catalogue_than_the_state_machine_s_plans_nothing() {
     let bed = bed().await;
-    let another = PlanRequest { catalogue: "another".to_owned(), ..request(&bed, batch("first", 0), &Default::default()) };
+    let another =
+        PlanRequest { catalogue: "another".to_owned(), ..request(&bed, batch("first", 0), &Default::default()) };
     let error = plan::handle(another, &bed.host(Function::Plan).await).await.expect_err("it is refused");
     assert_eq!(error.fault(), Fault::DeploymentInProgress);
     bed.end().await;
