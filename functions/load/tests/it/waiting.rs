@@ -181,3 +181,26 @@ async fn what_waits_is_kept_exactly() {
     assert_eq!(shop.ask(row).await, format!("{document} -0 t"));
     shop.close().await;
 }
+
+const DATED: &str = "
+[dimensions.dim_date]
+calendar = true
+columns = { day = { calendar = 'date' }, year = { calendar = 'year' } }
+[facts";
+
+#[tokio::test]
+async fn a_row_that_waited_finds_its_date_in_the_calendar() {
+    let catalogue = CATALOGUE.replace("[facts", DATED).replace("note = 'text null'", "note = 'date null'");
+    let catalogue = catalogue.replace("note = 'note'", "note = { from = 'note', references = 'dim_date' }");
+    let mut shop = Shop::with(&catalogue).await;
+    // The calendar has the dates of every row, whatever becomes of the row.
+    let dates = brings("dim_date", &["2024-02-29|2024", "2024-03-01|2024"]);
+    let lines = brings("fact_line", &["7|a|9|NULL|2024-02-29", "7|b|NULL|NULL|2024-03-01"]);
+    let loaded = shop.load("one", &[dates, lines]).await;
+    assert_eq!((counts(&loaded, "fact_line"), loaded.waiting), ([1, 0, 0, 0, 1], 1));
+    let healed = shop.load("two", &[brings("dim_staff", &["9|Ada"])]).await;
+    assert_eq!((counts(&healed, "fact_line"), healed.waiting), ([1, 0, 0, 0, 0], 0));
+    let dated = "SELECT string_agg(concat_ws(' ', place, day), '; ' ORDER BY version) FROM fact_line LEFT JOIN dim_date ON day = note";
+    assert_eq!(shop.ask(dated).await, "b 2024-03-01; a 2024-02-29");
+    shop.close().await;
+}
