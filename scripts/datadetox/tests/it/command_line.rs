@@ -75,8 +75,8 @@ async fn functions_run_from_a_folder_with_the_catalogue_beside_them_and_their_ca
         let is_of = |call: &&Value| call["caller"] == caller && call["action"] == action;
         calls.iter().filter(is_of).map(|call| &call["resource"]).collect()
     };
-    // Plan, a function a table and a target, load.
-    assert_eq!(of("state machine", "lambda:InvokeFunction").len(), 1 + 11 + 11 + 1);
+    // Checkpoint, plan, a function a table and a target, load.
+    assert_eq!(of("state machine", "lambda:InvokeFunction").len(), 2 + 11 + 11 + 1);
     assert_eq!(of("totesys-extract-staff", "secretsmanager:GetSecretValue"), [&json!({ "secret": "source" })]);
     assert_eq!(of("totesys-load", "secretsmanager:GetSecretValue"), [&json!({ "secret": "warehouse" })]);
     let put = of("totesys-extract-staff", "s3:PutObject");
