@@ -188,6 +188,7 @@ impl Shop {
             horizon: Horizon::new(HORIZON.unsigned_abs()),
             counters: Some(Counters { inserted: 1, updated: 2, deleted: 3, since: None }),
             fingerprint: "as it was".to_owned(),
+            cursor: None,
             read_at: batch.started,
         };
         let tables = self.bed.catalog().source.tables.iter();
