@@ -1,7 +1,7 @@
 //! The tables of the pipeline's own schema in the warehouse, by name: for whoever is told to look into them. The schema is
 //! the catalogue's; the statements are those of the room `ledger`.
 
-use crate::model::Warehouse;
+use crate::model::{Catalog, Warehouse};
 use crate::sql::qualified;
 
 /// The name of the schema, unless the catalogue says another.
@@ -44,4 +44,11 @@ impl LedgerTable {
     pub fn shown(self, warehouse: &Warehouse) -> String {
         format!("{}.{}", warehouse.ledger, self.name())
     }
+}
+
+/// The question which rows of a pipeline are rejected, and why.
+#[must_use]
+pub fn rejects_of(catalog: &Catalog) -> String {
+    let reject = LedgerTable::Reject.shown(&catalog.warehouse);
+    format!("SELECT * FROM {reject} WHERE pipeline = '{}' ORDER BY number", catalog.pipeline.name)
 }

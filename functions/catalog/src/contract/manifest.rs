@@ -116,3 +116,11 @@ pub struct Reject {
     /// The row as the source printed it.
     pub row: BTreeMap<String, Option<String>>,
 }
+
+impl Reject {
+    /// Its key for people: `7, a`.
+    #[must_use]
+    pub fn shown_key(&self) -> String {
+        self.key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -37,6 +37,8 @@ pub struct Checkpoint {
     pub waiting: u64,
     /// What was found that a person should hear of, a sentence each; empty when all is well.
     pub alerts: Vec<String>,
+    /// Whether there is any of that: a state machine cannot count.
+    pub noticed: bool,
 }
 
 /// The batch that another one builds on.
@@ -69,7 +71,7 @@ pub struct PlanRequest {
 }
 
 /// The input of an execution. Unknown members are left alone: schedulers add their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunInput {
     /// Read every table in full, whatever changed.
