@@ -7,6 +7,7 @@
 mod columns;
 mod merging;
 mod order;
+mod owners;
 mod refusals;
 mod rejects;
 mod shop;
