@@ -96,11 +96,11 @@ impl Shop {
         Self { bed: Testbed::new(catalogue).await, newest: None }
     }
 
-    /// The catalogue is another one from now on.
+    /// The catalogue is another one from now on. The functions read the copy that the stack made when it started.
     pub(crate) fn becomes(&mut self, catalogue: &str) {
         let catalog = Catalog::parse("pipeline.toml", catalogue).unwrap_or_else(|problems| panic!("{problems}"));
         self.bed.stack.deployment = Deployment::on_laptop(Arc::new(catalog));
-        std::fs::write(self.bed.folder.path().join("pipeline.toml"), catalogue).expect("a temporary file");
+        std::fs::write(self.bed.folder.path().join("home/pipeline.toml"), catalogue).expect("a temporary file");
     }
 
     /// A batch that starts now and builds on the newest one; what it brings is in the lake.
