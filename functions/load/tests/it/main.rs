@@ -6,6 +6,7 @@
 
 mod merging;
 mod order;
+mod owners;
 mod refusals;
 mod rejects;
 mod shop;
