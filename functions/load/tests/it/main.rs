@@ -4,6 +4,7 @@
 //! databases of its own, kept when it fails.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod columns;
 mod merging;
 mod order;
 mod owners;
@@ -11,3 +12,4 @@ mod refusals;
 mod rejects;
 mod shop;
 mod values;
+mod waiting;
