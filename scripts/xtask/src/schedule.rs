@@ -152,7 +152,6 @@ impl Schedule {
     /// The names of the runs that are at work; `None` where there is no state machine.
     fn at_work(&self, machine: &str) -> Result<Option<Vec<String>>> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
         struct Listed {
             executions: Vec<Run>,
         }
@@ -160,9 +159,8 @@ impl Schedule {
         struct Run {
             name: String,
         }
-        let machine = self.machine()?;
         let listing =
-            ["stepfunctions", "list-executions", "--state-machine-arn", &machine, "--status-filter", "RUNNING"];
+            ["stepfunctions", "list-executions", "--state-machine-arn", machine, "--status-filter", "RUNNING"];
         let Some(answer) = self.aws(&listing, "StateMachineDoesNotExist")? else { return Ok(None) };
         let listed: Listed = serde_json::from_value(answer).context("cannot understand the list of runs")?;
         Ok(Some(listed.executions.into_iter().map(|run| run.name).collect()))

@@ -16,9 +16,8 @@ tables AS (
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = $1 AND c.relname::text IN (SELECT tab FROM wanted) AND c.relkind IN ('r', 'p', 'm', 'v', 'f')),
 columns AS (
-    SELECT t.oid, a.attnum FROM tables t JOIN wanted w ON w.tab = t.relname JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = w.col
-     UNION ALL
-    SELECT t.oid, -2 FROM tables t WHERE t.relkind IN ('r', 'p', 'm'))
+    SELECT t.oid, a.attnum FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid
+     WHERE (a.attname = 'xmin' AND t.relkind <> 'f') OR EXISTS (SELECT FROM wanted w WHERE w.tab = t.relname AND w.col = a.attname))
 SELECT m.kind, m.schema, m.name, current_user::text AS role
   FROM (SELECT 0 AS place, 'SCHEMA' AS kind, NULL::text AS schema, n.nspname::text AS name
           FROM pg_namespace n WHERE n.nspname = $1 AND NOT has_schema_privilege(n.oid, 'USAGE')

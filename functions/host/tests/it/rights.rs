@@ -22,7 +22,7 @@ async fn missing(bed: &mut Testbed, statements: &[&str]) -> Vec<String> {
     missing
 }
 
-async fn check(statements: &[&str], expected: Expect) {
+async fn check(statements: &[&str], expected: &Expect) {
     let mut bed = Testbed::new(crate::CATALOGUE).await;
     bed.source_does(TABLE).await;
     assert_eq!(missing(&mut bed, &[]).await, Vec::<String>::new(), "the test bed gives everything");
@@ -33,17 +33,17 @@ async fn check(statements: &[&str], expected: Expect) {
 
 #[tokio::test]
 async fn a_schema_that_may_not_be_used_is_named_with_its_grant() {
-    check(&["REVOKE USAGE ON SCHEMA public FROM PUBLIC, reader"], expect![[""]]).await;
+    check(&["REVOKE USAGE ON SCHEMA public FROM PUBLIC, reader"], &expect![[""]]).await;
 }
 
 #[tokio::test]
 async fn a_table_that_may_not_be_read_is_named_with_its_grant() {
-    check(&["REVOKE SELECT ON thing FROM reader"], expect![[""]]).await;
+    check(&["REVOKE SELECT ON thing FROM reader"], &expect![[""]]).await;
 }
 
 #[tokio::test]
 async fn a_table_whose_rows_a_policy_may_hide_is_named() {
-    check(&["ALTER TABLE thing ENABLE ROW LEVEL SECURITY"], expect![[""]]).await;
+    check(&["ALTER TABLE thing ENABLE ROW LEVEL SECURITY"], &expect![[""]]).await;
 }
 
 #[tokio::test]

@@ -354,6 +354,9 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
 
     // The command that is printed goes on with the databases of the run, and refuses others.
     world.application("REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'").await;
+    let lacking = call(&["check"]).await;
+    let grant = "the role reader may not read staff: GRANT SELECT ON \"public\".\"staff\" TO \"reader\"\n";
+    assert!(lacking.code == Some(1) && lacking.out == grant, "{lacking:?}");
     let failed = call(&["run"]).await;
     let printed = failed.err.lines().find_map(|line| line.strip_prefix("after the repair: datadetox "));
     let printed: Vec<&str> = printed.unwrap_or_else(|| panic!("{failed:?}")).split(' ').collect();

@@ -68,7 +68,8 @@ fn every_test_that_the_page_names_exists() {
 fn every_promise_has_its_tests() {
     let page = page();
     let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
-    let promised: BTreeSet<String> = sections.iter().filter_map(|text| Some(text.split_once(": ")?.0.to_owned())).collect();
+    let promised: BTreeSet<String> =
+        sections.iter().filter_map(|text| Some(text.split_once(": ")?.0.to_owned())).collect();
     for number in 1..=10 {
         assert!(promised.contains(&format!("R{number}")), "R{number}: {promised:?}");
     }
