@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 use serde_json::json;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::circumstance::{Beside, Circumstance};
 use crate::flag::Flag;
@@ -205,7 +206,8 @@ impl UnderWay {
             }
         }
         stop.raise();
-        striker.await?
+        striker.await??;
+        self.site.until_servers_answer().await
     }
 
     /// An operator who stops a run and redrives it at once, while its functions still work.
@@ -223,12 +225,19 @@ impl UnderWay {
 
     async fn meet(&mut self, circumstance: Circumstance) -> Result<()> {
         // Prepared, then committed past: what was prepared is old by the time it counts.
+        let (rest_before, rest) = circumstance.writers_rest();
+        if rest_before {
+            self.stop_writers().await;
+        }
         circumstance.prepare(&self.site, &mut self.beside).await.context("prepared")?;
-        self.heal(false, &json!({})).await.context("before it")?;
+        if rest_before {
+            self.start_writers();
+        }
+        self.site.until_all_is_past().await?;
+        self.heal(rest_before, &json!({})).await.context("before it")?;
         if circumstance.loses_versions() {
             self.end_reader().await?;
         }
-        let rest = circumstance.writers_rest();
         if rest {
             self.stop_writers().await;
         }
@@ -266,7 +275,8 @@ impl UnderWay {
     /// Runs until one ends well: the first may fail if something happened that it has to find out.
     async fn heal(&mut self, may_fail: bool, input: &serde_json::Value) -> Result<Ended> {
         let mut failures = 0;
-        for _ in 0..8 {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
             let ended = self.site.run(input).await?;
             match ended.outcome {
                 Outcome::Loaded | Outcome::UpToDate => return Ok(ended),

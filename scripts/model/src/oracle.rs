@@ -16,7 +16,7 @@ const ORACLE: &str = include_str!("oracle.sql");
 const OF_SOURCE: [(&str, &str); 8] = [
     ("truth.department", "SELECT department_id, department_name, location FROM department"),
     ("truth.staff", "SELECT staff_id, first_name, department_id FROM staff"),
-    ("truth.product", "SELECT product_id, product_name, maker, kind, price FROM product"),
+    ("truth.product", "SELECT product_id, product_name, maker, kind, price, shelf FROM product"),
     ("truth.channel", "SELECT channel_id, channel_name FROM channel"),
     (
         "truth.sale",
@@ -30,7 +30,7 @@ const OF_SOURCE: [(&str, &str); 8] = [
 /// The same of the warehouse.
 const OF_WAREHOUSE: [(&str, &str); 6] = [
     ("loaded.dim_staff", "SELECT staff_id, first_name, department_name, location FROM dim_staff"),
-    ("loaded.dim_product", "SELECT product_id, product_name, maker, kind, price FROM dim_product"),
+    ("loaded.dim_product", "SELECT product_id, product_name, maker, kind, price, shelf FROM dim_product"),
     ("loaded.dim_channel", "SELECT channel_id, channel_name FROM dim_channel"),
     ("loaded.dim_date", "SELECT date_id, year, month, day, day_name FROM dim_date"),
     (
@@ -48,7 +48,7 @@ pub(crate) struct Known {
     pub(crate) since: Option<String>,
     /// The source lost transactions that it had committed.
     pub(crate) lossy: bool,
-    /// What stands for a location that is NULL.
+    /// What stands for a shelf that is NULL.
     pub(crate) unknown: &'static str,
 }
 

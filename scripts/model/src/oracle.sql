@@ -4,7 +4,9 @@ CREATE SCHEMA truth;
 CREATE SCHEMA loaded;
 CREATE TABLE truth.department (department_id integer, department_name text, location text);
 CREATE TABLE truth.staff (staff_id integer, first_name text, department_id integer);
-CREATE TABLE truth.product (product_id integer, product_name text, maker text, kind text, price numeric);
+CREATE TABLE truth.product (
+    product_id integer, product_name text, maker text, kind text, price numeric, shelf text
+);
 CREATE TABLE truth.channel (channel_id integer, channel_name text);
 CREATE TABLE truth.sale (
     sale_id integer, product_id integer, staff_id integer, channel_id integer, units integer, price numeric, note text,
@@ -15,7 +17,9 @@ CREATE TABLE truth.change (id bigint, tab text, key text, txid xid8, gone boolea
 CREATE TABLE truth.run (batch text, began pg_snapshot, ended pg_snapshot);
 
 CREATE TABLE loaded.dim_staff (staff_id integer, first_name text, department_name text, location text);
-CREATE TABLE loaded.dim_product (product_id integer, product_name text, maker text, kind text, price numeric);
+CREATE TABLE loaded.dim_product (
+    product_id integer, product_name text, maker text, kind text, price numeric, shelf text
+);
 CREATE TABLE loaded.dim_channel (channel_id integer, channel_name text);
 CREATE TABLE loaded.dim_date (date_id date, year integer, month integer, day integer, day_name text);
 CREATE TABLE loaded.fact_sale (
@@ -42,9 +46,11 @@ CREATE FUNCTION truth.stock_of(r truth.stock) RETURNS jsonb LANGUAGE sql AS $$
         r.counted_at::time AS counted_time) AS x
 $$;
 CREATE VIEW truth.dim_staff AS
-    SELECT s.staff_id, s.first_name, d.department_name, coalesce(d.location, (SELECT unknown FROM truth.seed)) AS location
+    SELECT s.staff_id, s.first_name, d.department_name, coalesce(d.location, 'Unknown') AS location
       FROM truth.staff AS s LEFT JOIN truth.department AS d USING (department_id);
-CREATE VIEW truth.dim_product AS SELECT * FROM truth.product;
+CREATE VIEW truth.dim_product AS
+    SELECT product_id, product_name, maker, kind, price, coalesce(shelf, (SELECT unknown FROM truth.seed)) AS shelf
+      FROM truth.product;
 CREATE VIEW truth.dim_channel AS SELECT channel_id, coalesce(channel_name, 'Unknown') AS channel_name FROM truth.channel;
 
 -- What stands at the end, the versions that were loaded, and the contents that were committed: of both facts alike.

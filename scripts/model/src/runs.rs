@@ -16,6 +16,9 @@ const LOOK: Duration = Duration::from_millis(40);
 /// How long a run may take, whatever strikes it.
 const LIMIT: Duration = Duration::from_secs(240);
 
+/// A note must not save what a server is about to lose. A note that is kept has all that was committed before it.
+const UNFLUSHED: &str = "SET synchronous_commit = off";
+
 /// What a run came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
@@ -91,8 +94,9 @@ impl Site {
     /// Starts a run and answers its name.
     pub(crate) async fn start_run(&self, input: &Value) -> Result<String> {
         let name = format!("{}-{}", local::run_name(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let began = format!("INSERT INTO journal.run (batch, began) VALUES ('{name}', pg_current_snapshot())");
-        sql::once(&self.place().application, &began).await?;
+        let began = format!("{UNFLUSHED}; INSERT INTO journal.run (batch, began) VALUES ('{name}', pg_current_snapshot())");
+        // Nothing is insisted on where it cannot be noted.
+        let _ = sql::once(&self.place().application, &began).await;
         self.persist(async |client, machine| {
             let request = client.start_execution().state_machine_arn(machine).name(&name).input(input.to_string());
             match request.send().await {
@@ -121,8 +125,7 @@ impl Site {
                 self.steps.note(&format!("run {name}: {:?} {}", ended.outcome, ended.failure));
                 self.tally.one(ended.outcome.name());
                 if matches!(ended.outcome, Outcome::Loaded | Outcome::UpToDate) {
-                    let noted = format!("UPDATE journal.run SET ended = pg_current_snapshot() WHERE batch = '{name}'");
-                    // Nothing is insisted on where it cannot be noted.
+                    let noted = format!("{UNFLUSHED}; UPDATE journal.run SET ended = pg_current_snapshot() WHERE batch = '{name}'");
                     let _ = sql::once(&self.place().application, &noted).await;
                 }
                 return Ok(ended);

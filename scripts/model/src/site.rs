@@ -153,6 +153,38 @@ impl Site {
         sql::once(&self.place().loader, statements).await
     }
 
+    /// Waits until both databases answer: a server that crashed recovers.
+    pub(crate) async fn until_servers_answer(&self) -> Result<()> {
+        let mut last = None;
+        for _ in 0..300 {
+            let place = self.place();
+            let asked = async {
+                sql::ask_once(&place.application, "SELECT 1").await?;
+                sql::ask_once(&place.server, "SELECT 1").await
+            };
+            match asked.await {
+                Ok(_) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Err(last.context("they were never asked")?)
+    }
+
+    /// Waits until every transaction has ended that is open now: the next horizon is after all of them.
+    pub(crate) async fn until_all_is_past(&self) -> Result<()> {
+        let place = self.place();
+        let now = sql::ask_once(&place.application, "SELECT pg_current_xact_id()").await?;
+        let past = format!("SELECT pg_snapshot_xmin(pg_current_snapshot()) > '{now}'::xid8");
+        for _ in 0..600 {
+            if sql::ask_once(&place.application, &past).await? == "true" {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("a transaction of the application's never ends")
+    }
+
     /// A superuser's connection to the oracle's own database, made anew.
     pub(crate) async fn oracle(&self) -> Result<PgConnectOptions> {
         let cluster = self.cluster.lock().await;

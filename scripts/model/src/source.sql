@@ -41,7 +41,7 @@ CREATE TABLE staff (
 );
 CREATE TABLE product (
     product_id integer PRIMARY KEY, product_name text NOT NULL, maker text NOT NULL, kind kind NOT NULL,
-    price numeric(10,2) NOT NULL, last_updated timestamp(3) NOT NULL DEFAULT now()
+    price numeric(10,2) NOT NULL, shelf text, last_updated timestamp(3) NOT NULL DEFAULT now()
 );
 CREATE TABLE channel_first (channel_id integer PRIMARY KEY, channel_name text);
 CREATE VIEW channel AS SELECT channel_id, channel_name FROM channel_first;
@@ -65,7 +65,8 @@ CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON stock FOR EACH ROW EXECU
 
 INSERT INTO department SELECT n, 'Department ' || n, CASE WHEN n % 2 = 0 THEN 'Leeds' END FROM generate_series(1, 4) AS n;
 INSERT INTO staff SELECT n, 'Name ' || n, 1 + n % 4 FROM generate_series(1, 12) AS n;
-INSERT INTO product SELECT n, 'Product ' || n, 'Maker ' || n % 7, (enum_range(NULL::kind))[1 + n % 3], n * 1.5
+INSERT INTO product SELECT n, 'Product ' || n, 'Maker ' || n % 7, (enum_range(NULL::kind))[1 + n % 3], n * 1.5,
+       CASE WHEN n % 4 = 0 THEN 'shelf ' || n END
   FROM generate_series(1, 40) AS n;
 INSERT INTO channel_first SELECT n, CASE WHEN n < 4 THEN 'Channel ' || n END FROM generate_series(1, 4) AS n;
 INSERT INTO sale

@@ -46,8 +46,10 @@ pub enum Circumstance {
     WarehouseRestored,
     /// The warehouse is copied, and the copy is loaded from now on.
     WarehouseMoved,
-    /// The server dies; what it had not flushed is gone.
-    ServerKilled,
+    /// The server of both databases dies, and is started again.
+    ServersKilled,
+    /// The source's server dies with transactions that it had committed and not flushed.
+    SourceLosesCommits,
     /// A copy of the source under another identity stands behind the same name.
     SourceReplaced,
     /// A standby is promoted and read from now on.
@@ -66,7 +68,7 @@ pub enum Circumstance {
 
 impl Circumstance {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Plain,
         Self::PartitionAttached,
         Self::ColumnsSwapped,
@@ -80,7 +82,8 @@ impl Circumstance {
         Self::WarehouseEmptied,
         Self::WarehouseRestored,
         Self::WarehouseMoved,
-        Self::ServerKilled,
+        Self::ServersKilled,
+        Self::SourceLosesCommits,
         Self::SourceReplaced,
         Self::StandbyPromoted,
         Self::ReaderLags,
@@ -103,17 +106,38 @@ impl Circumstance {
 
     /// Whether the source loses transactions that it had committed.
     pub(crate) fn is_lossy(self) -> bool {
-        self == Self::ServerKilled
+        self == Self::SourceLosesCommits
     }
 
-    /// Whether writers have to rest while it happens: they would write to what is left behind.
-    pub(crate) fn writers_rest(self) -> bool {
-        matches!(self, Self::SourceReplaced | Self::StandbyPromoted)
+    /// Whether writers have to rest while it is prepared, and while it happens: they would write to what is left behind.
+    pub(crate) fn writers_rest(self) -> (bool, bool) {
+        match self {
+            Self::SourceLosesCommits => (true, false),
+            Self::SourceReplaced | Self::StandbyPromoted => (false, true),
+            _ => (false, false),
+        }
     }
 
     /// Whether it may happen while a run is at work.
     pub(crate) fn happens_in_mid_run(self) -> bool {
-        !matches!(self, Self::Plain | Self::ServerKilled | Self::SourceReplaced | Self::StandbyPromoted | Self::ReaderLags | Self::WarehouseMoved)
+        matches!(
+            self,
+            Self::PartitionAttached
+                | Self::ColumnsSwapped
+                | Self::ColumnReplaced
+                | Self::LabelRenamed
+                | Self::ViewReplaced
+                | Self::TableSwapped
+                | Self::RowsHidden
+                | Self::TargetsDropped
+                | Self::TargetTruncated
+                | Self::WarehouseEmptied
+                | Self::WarehouseRestored
+                | Self::LakeWiped
+                | Self::LakeDamaged
+                | Self::ClockPutBack
+                | Self::CatalogueEdited
+        )
     }
 
     /// What a run says that fails for it as long as it lasts; nothing where runs go on.
@@ -139,6 +163,11 @@ impl Circumstance {
             Self::PartitionAttached | Self::ViewReplaced | Self::TableSwapped => source::prepare(self, site).await,
             Self::WarehouseRestored => warehouse::save(site).await,
             Self::StandbyPromoted | Self::ReaderLags => beside.begin(site).await,
+            // A server of its own, so that no commit in the warehouse flushes it.
+            Self::SourceLosesCommits => {
+                beside.begin(site).await?;
+                beside.promote(site).await
+            }
             _ => Ok(()),
         }
     }
@@ -161,13 +190,14 @@ impl Circumstance {
             | Self::WarehouseRestored
             | Self::WarehouseMoved
             | Self::ClockPutBack => warehouse::happen(self, site).await,
-            Self::ServerKilled => server::kill(site).await,
+            Self::ServersKilled => server::kill_both(site).await,
+            Self::SourceLosesCommits => beside.kill_source(site).await,
             Self::SourceReplaced => server::replace(site).await,
             Self::StandbyPromoted => beside.promote(site).await,
             Self::ReaderLags => beside.lag(site, rng.fork()).await,
             Self::LakeWiped => stack::wipe_lake(site),
             Self::LakeDamaged => stack::damage_lake(site, rng),
-            Self::CatalogueEdited => stack::edit_catalogue(site),
+            Self::CatalogueEdited => stack::edit_catalogue(site, rng).await,
         }
     }
 

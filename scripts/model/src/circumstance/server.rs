@@ -1,6 +1,6 @@
 //! Servers that die, are changed for another, or stand beside.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -9,19 +9,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
+use rustix::process::{Signal, kill_process};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-use crate::cluster::{Cluster, SOURCE};
+use crate::cluster::{Cluster, SOURCE, postmaster};
 use crate::site::Site;
 use crate::sql;
 
 /// The source under another identity.
 const COPY: &str = "shop_copy";
 
-/// The whole server dies, and is started again; the stack with it, as its port is another one.
-pub(super) async fn kill(site: &Site) -> Result<()> {
+/// The server dies that holds both databases, and is started again; the stack with it, as its port is another one.
+pub(super) async fn kill_both(site: &Site) -> Result<()> {
     site.move_databases(Cluster::kill_and_start).await
 }
 
@@ -44,8 +45,30 @@ pub(crate) struct Beside {
 
 struct Standby {
     server: Child,
+    programs: PathBuf,
+    folder: PathBuf,
+    log: PathBuf,
     port: u16,
     options: PgConnectOptions,
+}
+
+impl Standby {
+    /// One of Postgres' programs, as the account that the folder belongs to.
+    fn program(programs: &Path, name: &str, account: &std::fs::Metadata) -> Command {
+        let mut command = Command::new(programs.join(name));
+        command.uid(account.uid()).gid(account.gid()).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    fn start(programs: &Path, folder: &Path, port: u16, log: &Path) -> Result<Child> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let mut server = Self::program(programs, "postgres", &std::fs::metadata(folder)?);
+        server.arg("-D").arg(folder).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+        server.args(["-c", "unix_socket_directories=", "-c", "max_connections=200"]);
+        // What is committed and not flushed is lost when it dies, as far as it was not asked to be safe.
+        server.args(["-c", "wal_writer_delay=2s", "-c", "wal_writer_flush_after=1GB"]);
+        server.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log)).spawn().context("cannot start a server")
+    }
 }
 
 impl Beside {
@@ -55,16 +78,13 @@ impl Beside {
         let cluster = cluster.as_ref().context("there is no server")?;
         let (data, programs) = cluster.folders().await?;
         let account = std::fs::metadata(&data)?;
-        let run = |program: &str| {
-            let mut command = Command::new(programs.join(program));
-            command.uid(account.uid()).gid(account.gid()).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
-            command
-        };
         let folder = data.with_extension("standby");
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        chown(&folder, Some(account.uid()), Some(account.gid()))?;
         // The superuser's own password; nothing asks for it.
         let primary = cluster.server();
         let url = primary_url(site, &primary)?;
-        let backup = run("pg_basebackup")
+        let backup = Standby::program(&programs, "pg_basebackup", &account)
             .args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--wal-method=stream", "-d"])
             .arg(&url)
             .arg("-D")
@@ -75,14 +95,10 @@ impl Beside {
             bail!("pg_basebackup failed: {}", String::from_utf8_lossy(&backup.stderr));
         }
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(site.launch.path("standby.log"))?;
-        let mut server = run("postgres");
-        server.arg("-D").arg(&folder).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        server.args(["-c", "unix_socket_directories=", "-c", "max_connections=200"]);
-        server.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
-        let server = server.spawn().context("cannot start the standby")?;
+        let log = site.launch.path("standby.log");
+        let server = Standby::start(&programs, &folder, port, &log)?;
         let options = primary.port(port);
-        self.standby = Some(Standby { server, port, options });
+        self.standby = Some(Standby { server, programs, folder, log, port, options });
         self.wait_for("SELECT pg_is_in_recovery()").await
     }
 
@@ -114,6 +130,30 @@ impl Beside {
             Ok(cluster)
         };
         site.move_databases(promoted).await
+    }
+
+    /// The source's server dies as a machine does, with what it had not flushed, and is started again where it was.
+    /// Numbers of transactions that were lost are given a second time: nothing runs until all of them are.
+    pub(super) async fn kill_source(&mut self, site: &Site) -> Result<()> {
+        const NEXT: &str = "SELECT pg_snapshot_xmax(pg_current_snapshot())";
+        let standby = self.standby.as_mut().context("there is no standby")?;
+        let before = sql::ask_once(&standby.options, NEXT).await?;
+        kill_process(postmaster(&standby.folder)?, Signal::KILL)?;
+        standby.server.wait().await?;
+        // Its children see that it is gone, and end; until then they hold what it shared.
+        for _ in 0..100 {
+            standby.server = Standby::start(&standby.programs, &standby.folder, standby.port, &standby.log)?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if standby.server.try_wait()?.is_none() {
+                self.wait_for("SELECT NOT pg_is_in_recovery()").await?;
+                let after = sql::ask_once(&self.standby()?.options, NEXT).await?;
+                site.steps.note(&format!("the next transaction was {before}, and is {after} again"));
+                let lost = before.parse::<u64>()?.saturating_sub(after.parse()?);
+                site.tally.add("transactions lost", lost);
+                return self.wait_for(&format!("{NEXT} > '{before}'::xid8")).await;
+            }
+        }
+        bail!("the server that was killed does not start again")
     }
 
     /// The functions reach the source by an endpoint that leads to either server, and the standby stands still.

@@ -21,7 +21,7 @@ pub(super) async fn prepare(circumstance: Circumstance, site: &Site) -> Result<(
         }
         Circumstance::TableSwapped => {
             "CREATE TABLE product_second (LIKE product INCLUDING ALL);
-             INSERT INTO product_second SELECT product_id, product_name || ' II', maker, kind, price, last_updated FROM product;
+             INSERT INTO product_second SELECT product_id, product_name || ' II', maker, kind, price, shelf, last_updated FROM product;
              INSERT INTO product_second VALUES (600001, 'Never seen', 'Maker', 'tool', 7)"
         }
         _ => return Ok(()),
