@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use catalog::deployment::Verb;
+use catalog::deployment::Ending;
 use definition::{Names, definition};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -224,30 +224,28 @@ fn rate(every: Duration) -> String {
     format!("rate({minutes} minute{})", if minutes == 1 { "" } else { "s" })
 }
 
-/// Timeouts, aborts and what no Catch sees.
+/// Tells of the ends that no state tells of, in the words that a laptop uses. The message is a line of text with
+/// placeholders, in the quotes of JSON.
 fn tell_of_ends(stack: &mut Stack, plan: &Plan<'_>, machine: &Handle<StateMachine>, alerts: &Alerts) -> Result<()> {
-    let name = plan.deployment.ended_runs();
-    let pattern = json!({
-        "source": ["aws.states"],
-        "detail-type": ["Step Functions Execution Status Change"],
-        "detail": { "status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": [machine.arn()] },
-    });
-    let description = format!("Tells of runs of {} that did not succeed.", plan.prefix);
-    let rule = EventRule { name: name.clone(), description, event_pattern: pattern.to_string() };
-    let rule = stack.add(&name, rule)?;
-    let template = format!(
-        "\"{}: run <name> ended as <status>. Error: <error>. Look: {}. After the repair: {}. Execution: <arn>\"",
-        plan.prefix,
-        plan.deployment.command(Verb::Show, "<name>"),
-        plan.deployment.command(Verb::Redrive, "<name>"),
-    );
-    let transformer = json!({
-        "input_paths": {
-            "name": "$.detail.name", "status": "$.detail.status", "error": "$.detail.error", "arn": "$.detail.executionArn",
-        },
-        "input_template": template,
-    });
-    stack
-        .add(&name, EventTarget { rule: rule.get("name"), arn: alerts.topic.arn(), input_transformer: transformer })?;
+    for ending in Ending::ALL {
+        let name = plan.deployment.ended_runs(ending);
+        let mut detail = json!({ "status": [ending.status()], "stateMachineArn": [machine.arn()] });
+        if ending == Ending::Failed {
+            detail["error"] = json!([{ "anything-but": Ending::told_already() }]);
+        }
+        let pattern = json!({
+            "source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"], "detail": detail,
+        });
+        let told = plan.deployment.told_of_end(ending, "<name>", "<error>", "<arn>");
+        let description = format!("Tells of it: {}.", told.subject);
+        let rule = EventRule { name: name.clone(), description, event_pattern: pattern.to_string() };
+        let rule = stack.add(&name, rule)?;
+        let transformer = json!({
+            "input_paths": { "name": "$.detail.name", "error": "$.detail.error", "arn": "$.detail.executionArn" },
+            "input_template": Value::String(told.message).to_string(),
+        });
+        let target = EventTarget { rule: rule.get("name"), arn: alerts.topic.arn(), input_transformer: transformer };
+        stack.add(&name, target)?;
+    }
     Ok(())
 }

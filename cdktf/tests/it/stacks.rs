@@ -126,6 +126,37 @@ fn every_function_of_the_definition_is_deployed_and_may_be_called() {
 }
 
 #[test]
+fn every_end_that_no_state_tells_of_is_told_by_a_rule_in_the_words_of_a_laptop() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    let (rules, targets) =
+        (&stack["resource"]["aws_cloudwatch_event_rule"], &stack["resource"]["aws_cloudwatch_event_target"]);
+    let mut seen = Vec::new();
+    for (name, rule) in rules.as_object().expect("rules") {
+        let json = |value: &Value| -> Value { serde_json::from_str(value.as_str().expect("a text")).expect("JSON") };
+        let pattern = json(&rule["event_pattern"]);
+        let status = pattern["detail"]["status"][0].as_str().expect("a status").to_owned();
+        // What halt holds has told of itself.
+        let but = &pattern["detail"]["error"][0]["anything-but"];
+        let held = ["CheckpointFailed", "PlanFailed", "ExtractFailed", "TransformFailed", "LoadFailed"];
+        assert_eq!(*but, if status == "FAILED" { serde_json::json!(held) } else { Value::Null }, "{name}");
+        let transformer = &targets[name]["input_transformer"];
+        let message = json(&transformer["input_template"]);
+        let message = message.as_str().expect("a text in quotes");
+        assert!(message.starts_with("totesys-prod: run <name> "), "{message}");
+        assert!(message.contains("`datadetox ") && message.contains(" --aws --environment prod"), "{message}");
+        assert!(!message.contains(['"', '\n']), "{message}");
+        let paths = transformer["input_paths"].as_object().expect("paths");
+        for placeholder in message.split('<').skip(1).map(|rest| rest.split('>').next().expect("it ends")) {
+            assert!(paths.contains_key(placeholder), "{placeholder}");
+        }
+        assert_eq!(targets[name]["arn"], "${aws_sns_topic.alerts.arn}");
+        seen.push(status);
+    }
+    seen.sort();
+    assert_eq!(seen, ["ABORTED", "FAILED", "TIMED_OUT"]);
+}
+
+#[test]
 fn alarms_watch_every_function_and_all_tell_the_topic() {
     let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
     let alarms = stack["resource"]["aws_cloudwatch_metric_alarm"].as_object().expect("alarms");

@@ -1,4 +1,4 @@
-//! Every function in one program: on a laptop they are linked once and not five times, and start from one file. In AWS each
+//! Every function in one program: on a laptop they are linked once and not six times, and start from one file. In AWS each
 //! is a program of its own, so that it loads no more than it needs.
 //!
 //! `_HANDLER`, which Lambda sets for every function, says which one this process is.
@@ -8,6 +8,7 @@ use host::RuntimeError;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), RuntimeError> {
     match host::handler().as_str() {
+        "checkpoint" => checkpoint::serve().await,
         "plan" => plan::serve().await,
         "extract" => extract::serve().await,
         "transform" => transform::serve().await,

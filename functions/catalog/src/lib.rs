@@ -36,9 +36,9 @@ mod sql;
 
 pub use contract::batch::{Batch, BatchName, BatchNameError};
 pub use contract::fault::{Error, Fault, Result};
-pub use contract::horizon::Horizon;
+pub use contract::horizon::{Horizon, Window};
 pub use contract::side::Side;
-pub use contract::{fault, key, ledger, manifest, message, state};
+pub use contract::{alert, fault, key, ledger, manifest, message, state};
 pub use deployment::{Access, Deployment, EnvironmentName, Function};
 pub use model::{
     Arguments, CalendarAttribute, CalendarRow, Capture, Catalog, ColumnRef, Dates, Derivation, Derived, Field,

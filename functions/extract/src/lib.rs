@@ -12,6 +12,7 @@
 //! ```
 
 mod parts;
+mod server;
 mod statement;
 
 use std::time::{Duration, Instant};
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 use catalog::deployment::metric::Metric;
 use catalog::key::Key;
 use catalog::manifest::{ExtractManifest, ManifestColumn, Part, SliceRecord};
-use catalog::message::{ExtractRequest, Extracted, Read, StepStatus};
-use catalog::{Error, Fault, Result, Side, Table};
+use catalog::message::{ExtractRequest, Extracted, SourceAt, StepStatus};
+use catalog::{Error, Fault, Horizon, Result, Side, Table, Window};
 use futures_util::TryStreamExt as _;
 use host::lake::Created;
 use host::metrics;
@@ -49,25 +50,37 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
     let began = Instant::now();
     let table = host.catalog.table(request.table.as_str()).ok_or_else(|| {
-        Error::new(Fault::Misconfigured, format!("the catalogue of this function has no table {}", request.table))
+        Error::new(
+            Fault::DeploymentInProgress,
+            format!("the catalogue of this function has no table {}", request.table),
+        )
     })?;
-    if request.plan.read == Read::Nothing {
-        return Ok(Extracted { table: request.table, status: StepStatus::Skipped, rows: 0, bytes: 0 });
-    }
+    host.catalog.agree_on_table(table, &request.plan.definition)?;
+    let (Some(source), Some(state)) = (&request.source, &request.plan.state) else {
+        return Ok(Extracted { table: request.table, status: StepStatus::Skipped, rows: 0, bytes: 0, state: None });
+    };
     let manifest_key = Key::manifest(&table.name, &request.batch.name).to_string();
     if let Some(manifest) = host.lake.read_json::<ExtractManifest>(Bucket::Ingestion, &manifest_key).await? {
-        return Ok(answer(&manifest, StepStatus::AlreadyDone));
+        must_be_of(&manifest, &request, source)?;
+        return Ok(answer(manifest, StepStatus::AlreadyDone));
     }
-    let mut reading = Reading { host, request: &request, table, source: host.connect(Side::Source).await? };
+    let mut connection = host.connect(Side::Source).await?;
+    server::has_come_to(&mut connection, source).await?;
+    let mut reading = Reading { host, request: &request, table, source: connection };
     let read = reading.all_parts().await.map_err(|error| error.while_doing(format!("extract {}", table.name)))?;
     let (rows, bytes) = (read.parts.iter().map(|part| part.rows).sum(), read.parts.iter().map(|part| part.bytes).sum());
     if !read.complete {
-        return Ok(Extracted { table: request.table.clone(), status: StepStatus::Unfinished, rows, bytes });
+        let table = request.table.clone();
+        return Ok(Extracted { table, status: StepStatus::Unfinished, rows, bytes, state: None });
     }
     let manifest = ExtractManifest {
         table: table.name.clone(),
         batch: request.batch.clone(),
         read: request.plan.read,
+        definition: request.plan.definition.clone(),
+        source: source.identity.clone(),
+        state: state.clone(),
+        window: Window { from: state.horizon, until: reading.newest().await? },
         columns: table.columns.iter().map(ManifestColumn::from).collect(),
         parts: read.parts,
         rows,
@@ -81,11 +94,26 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
         serde_json::json!({ "batch": manifest.batch.name, "table": manifest.table }),
         &[(Metric::Rows, manifest.rows), (Metric::Bytes, manifest.bytes)],
     );
-    Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
+    must_be_of(&manifest, &request, source)?;
+    Ok(answer(manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
 }
 
-fn answer(manifest: &ExtractManifest, status: StepStatus) -> Extracted {
-    Extracted { table: manifest.table.clone(), status, rows: manifest.rows, bytes: manifest.bytes }
+/// What is known of the table is what its manifest says: it may have been planned twice, and read only the first time.
+fn answer(manifest: ExtractManifest, status: StepStatus) -> Extracted {
+    let ExtractManifest { table, rows, bytes, state, .. } = manifest;
+    Extracted { table, status, rows, bytes, state: Some(state) }
+}
+
+/// Refuses a manifest that was made by another plan of the same batch, and says of other rows than this one asks for.
+fn must_be_of(manifest: &ExtractManifest, request: &ExtractRequest, source: &SourceAt) -> Result<()> {
+    let same = manifest.read == request.plan.read
+        && manifest.definition == request.plan.definition
+        && manifest.source.is_same_database(&source.identity);
+    if same {
+        return Ok(());
+    }
+    let what = format!("{} was read for another plan of the batch {}", request.table, request.batch);
+    Err(Error::new(Fault::LakeCorrupt, what))
 }
 
 struct Reading<'r> {
@@ -105,21 +133,21 @@ struct PartsRead {
 impl Reading<'_> {
     async fn all_parts(&mut self) -> Result<PartsRead> {
         let slice_rows = self.host.catalog.source.slice_rows;
-        let expected = match self.request.plan.expected_rows {
-            Some(rows) => Some(rows),
-            None => self.estimated_rows().await?,
-        };
-        if expected.is_some_and(|rows| rows <= slice_rows) {
-            return Ok(PartsRead { parts: self.copy(1, &Range::default()).await?, complete: true });
-        }
         let mut slices = self.recorded_slices().await?;
+        if slices.is_empty() && self.expected_rows().await?.is_some_and(|rows| rows <= slice_rows) {
+            // An estimate is no bound: what turns out to be longer is cut all the same.
+            if let Some(parts) = self.copy(1, &Range::default(), slice_rows).await? {
+                return Ok(PartsRead { parts, complete: true });
+            }
+        }
         let mut complete = slices.last().is_some_and(|slice| slice.up_to.is_none());
         while !complete {
             let start = slices.last().and_then(|slice| slice.up_to.clone());
             let began = Instant::now();
             let up_to = self.key_after(start.as_ref(), slice_rows).await?;
             let first_part = slices.iter().map(|slice| slice.parts.len()).sum::<usize>() + 1;
-            let parts = self.copy(first_part, &Range { start, end: up_to.clone() }).await?;
+            let range = Range { start, end: up_to.clone() };
+            let parts = self.copy(first_part, &range, u64::MAX).await?.unwrap_or_default();
             let slice = self.record(slices.len() + 1, SliceRecord { up_to, parts }).await?;
             complete = slice.up_to.is_none();
             slices.push(slice);
@@ -134,8 +162,12 @@ impl Reading<'_> {
         Select { schema: &self.host.catalog.source.schema, table: self.table, plan: &self.request.plan }
     }
 
-    /// Rows by the planner's statistics and the table's present size; `None` where it has neither.
-    async fn estimated_rows(&mut self) -> Result<Option<u64>> {
+    /// Rows as the plan counted them, else by the planner's statistics and the table's present size; `None` where it has
+    /// neither.
+    async fn expected_rows(&mut self) -> Result<Option<u64>> {
+        if let Some(rows) = self.request.plan.expected_rows {
+            return Ok(Some(rows));
+        }
         let query = self.select().estimate();
         let rows: Option<i64> = sqlx::query_scalar(AssertSqlSafe(query))
             .fetch_one(&mut self.source)
@@ -153,7 +185,17 @@ impl Reading<'_> {
             .map_err(|error| classify(Side::Source, &format!("cannot read {}", self.table.name), error))
     }
 
-    async fn copy(&mut self, first_part: usize, range: &Range) -> Result<Vec<Part>> {
+    /// The source's next transaction: no row that was read is of a later one.
+    async fn newest(&mut self) -> Result<Horizon> {
+        let failed = |error| classify(Side::Source, &format!("cannot read {}", self.table.name), error);
+        let query = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
+        let text: String = sqlx::query_scalar(query).fetch_one(&mut self.source).await.map_err(failed)?;
+        text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))
+    }
+
+    /// The parts of a range; `None` when there are more than `most` rows in it: what was written then does not count, as
+    /// no manifest names it.
+    async fn copy(&mut self, first_part: usize, range: &Range, most: u64) -> Result<Option<Vec<Part>>> {
         let statement = self.select().copy(range);
         let number = u32::try_from(first_part).map_err(|error| Error::because(Fault::Bug, "too many parts", error))?;
         let mut parts = PartWriter::new(self.host, self.table, &self.request.batch.name, number);
@@ -163,8 +205,14 @@ impl Reading<'_> {
         // The server sends one message a row, the header first.
         while let Some(row) = rows.try_next().await.map_err(refused)? {
             parts.push(&row).await?;
+            if parts.rows() > most {
+                drop((rows, parts));
+                // The rest of the rows is on its way on this connection.
+                self.source = self.host.connect(Side::Source).await?;
+                return Ok(None);
+            }
         }
-        parts.finish().await
+        parts.finish().await.map(Some)
     }
 
     async fn recorded_slices(&self) -> Result<Vec<SliceRecord>> {

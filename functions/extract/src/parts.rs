@@ -18,6 +18,7 @@ pub(crate) struct PartWriter<'w> {
     header: Vec<u8>,
     buffer: Vec<u8>,
     rows: u64,
+    all_rows: u64,
     writing: JoinSet<Result<(u32, Part)>>,
     written: Vec<(u32, Part)>,
 }
@@ -34,6 +35,7 @@ impl<'w> PartWriter<'w> {
             header: Vec::new(),
             buffer: Vec::new(),
             rows: 0,
+            all_rows: 0,
             writing,
             written: Vec::new(),
         }
@@ -50,7 +52,13 @@ impl<'w> PartWriter<'w> {
         }
         self.buffer.extend_from_slice(line);
         self.rows += 1;
+        self.all_rows += 1;
         if self.buffer.len() >= PART_BYTES { self.write().await } else { Ok(()) }
+    }
+
+    /// Rows added so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.all_rows
     }
 
     /// The parts in order, once all are written.

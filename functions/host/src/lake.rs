@@ -121,6 +121,20 @@ impl Lake {
         Ok(body)
     }
 
+    /// Whether a part is there in its full size. What it holds is not looked at.
+    ///
+    /// # Errors
+    /// As [`Lake::create`].
+    pub async fn has_part(&self, bucket: Bucket, part: &Part) -> Result<bool> {
+        let head = self.client.head_object().bucket(self.name(bucket)).key(&part.key).send().await;
+        match head {
+            Ok(head) => Ok(head.content_length().and_then(|bytes| u64::try_from(bytes).ok()) == Some(part.bytes)),
+            // The answer to HEAD has no body that could say more than the status.
+            Err(error) if error.code() == Some("NotFound") => Ok(false),
+            Err(error) => Err(self.refused("look for", bucket, &part.key, error)),
+        }
+    }
+
     async fn read(&self, bucket: Bucket, key: &str) -> Result<Option<Bytes>> {
         let answer = match self.client.get_object().bucket(self.name(bucket)).key(key).send().await {
             Ok(answer) => answer,

@@ -11,31 +11,28 @@
 //! ```
 
 mod ddl;
-mod ledger;
 mod merge;
 mod references;
 #[cfg(test)]
 mod samples;
 mod stage;
-mod statement;
+mod state;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use catalog::deployment::metric::Metric;
 use catalog::key::Key;
 use catalog::manifest::TransformManifest;
-use catalog::message::{Counts, LoadRequest, LoadStatus, Loaded};
-use catalog::state::Commit;
-use catalog::{Batch, Error, Fault, Ident, Result, Side, Table, Target};
+use catalog::message::{Counts, LoadRequest, LoadStatus, Loaded, TargetPlan};
+use catalog::{Batch, Catalog, Error, Fault, Ident, Result, Side, Target};
 use host::metrics;
 use host::{Bucket, Host, Needs, RuntimeError};
+use ledger::statement::{self, execute};
+use ledger::{Ledger, Newest};
 use sqlx::PgConnection;
 
-use crate::ledger::Ledger;
 use crate::stage::Stage;
-use crate::statement::execute;
 
 /// Serves calls of the function until the Runtime API goes away.
 ///
@@ -45,111 +42,130 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
     host::serve(Needs::WAREHOUSE, handle).await
 }
 
-/// Loads a batch, once.
+/// Loads a batch, once: only while the batch that it builds on is the newest, and every target that was taken for whole
+/// still is. Otherwise it is superseded, and nothing of it is visible.
 ///
 /// # Errors
-/// `Warehouse.SchemaMismatch` for tables of another shape, `Warehouse.Behind` when the warehouse does not hold the batch
-/// that this one builds on, else what warehouse or lake answered. Nothing of a failed load is visible.
+/// `Warehouse.SchemaMismatch` for tables of another shape, `Warehouse.TargetTaken` for those of another pipeline,
+/// `Deployment.InProgress` for a batch of another catalogue, else what warehouse or lake answered. Nothing of a failed load
+/// is visible.
 pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
     let began = Instant::now();
     let mut warehouse = host.connect(Side::Warehouse).await?;
-    let outcome = load(&request, host, &mut warehouse).await.map_err(|error| error.while_doing("load"))?;
-    match outcome {
-        Outcome::Loaded { loaded, commit } => {
-            // After the transaction: if this write is lost, the next plan starts from an older horizon and R3 absorbs it.
-            write_commit(host, commit).await?;
-            record(host, began, &request.batch, &loaded);
-            Ok(loaded)
-        }
-        Outcome::AlreadyLoaded { loaded, commit } => {
-            write_commit(host, commit).await?;
-            Ok(loaded)
-        }
-        Outcome::Superseded => Ok(Loaded {
-            status: LoadStatus::Superseded,
-            targets: BTreeMap::new(),
-            rejected: 0,
-            committed_at: host::now(),
-            freshness_ms: 0,
-        }),
-        Outcome::Behind(error) => {
-            write_commit(host, Commit { reset: true, ..request.next }).await?;
-            Err(error)
-        }
+    let loaded = load(&request, host, &mut warehouse).await.map_err(|error| error.while_doing("load"))?;
+    if loaded.status == LoadStatus::Loaded {
+        record(host, began, &request.batch, &loaded);
     }
-}
-
-/// How a transaction that did not fail ended.
-enum Outcome {
-    /// The batch is in the warehouse now.
-    Loaded { loaded: Loaded, commit: Commit },
-    /// It was there before.
-    AlreadyLoaded { loaded: Loaded, commit: Commit },
-    /// Another batch overtook it.
-    Superseded,
-    /// The warehouse lacks what it builds on.
-    Behind(Error),
+    Ok(loaded)
 }
 
 fn record(host: &Host, began: Instant, batch: &Batch, loaded: &Loaded) {
     let sum = |of: fn(&Counts) -> u64| loaded.targets.values().map(of).sum();
+    let counted = [
+        (Metric::Added, sum(|counts| counts.added)),
+        (Metric::Updated, sum(|counts| counts.updated)),
+        (Metric::Deferred, sum(|counts| counts.deferred)),
+        (Metric::Rejected, loaded.rejected),
+    ];
+    let freshness = loaded.freshness_ms.map(|freshness| (Metric::Freshness, freshness));
+    let metrics: Vec<_> = counted.into_iter().chain(freshness).collect();
     metrics::record(
         host,
         "loaded",
         began,
         serde_json::json!({ "batch": batch.name, "status": loaded.status }),
-        &[
-            (Metric::Added, sum(|counts| counts.added)),
-            (Metric::Updated, sum(|counts| counts.updated)),
-            (Metric::Deferred, sum(|counts| counts.deferred)),
-            (Metric::Rejected, loaded.rejected),
-            (Metric::Freshness, loaded.freshness_ms),
-        ],
+        &metrics,
     );
 }
 
-async fn write_commit(host: &Host, commit: Commit) -> Result<()> {
-    let key = Key::Commit(commit.batch.clone()).to_string();
-    host.lake.create_json(Bucket::Processed, &key, commit).await.map(|_| ())
-}
-
-async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) -> Result<Outcome> {
-    execute(warehouse, "cannot begin a transaction", "BEGIN").await?;
-    let ledger = Ledger::open(warehouse, &host.catalog).await?;
-    if let Some((loaded, commit)) = ledger.find(warehouse, &request.batch).await? {
-        let loaded = Loaded { status: LoadStatus::AlreadyLoaded, ..loaded };
-        return Ok(Outcome::AlreadyLoaded { loaded, commit });
+async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) -> Result<Loaded> {
+    let catalog = &host.catalog;
+    let ledger = Ledger::of(catalog);
+    ledger.prepare(warehouse).await?;
+    // Said, whatever the role's default: what another load committed must be seen once its lock is gone.
+    execute(warehouse, "cannot begin a transaction", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    ledger.lock(warehouse).await?;
+    if let Some(loaded) = ledger.find(warehouse, &request.batch).await? {
+        return Ok(Loaded { status: LoadStatus::AlreadyLoaded, ..loaded });
     }
-    if let Some(other) = ledger.overtaken_by(warehouse, &request.batch, request.base.as_ref()).await? {
-        tracing::info!(batch = %request.batch, by = other, "superseded");
-        return Ok(Outcome::Superseded);
+    demand_one_catalogue(request, catalog)?;
+    let newest = ledger.newest(warehouse).await?;
+    if let Some(why) = overtaken(request, &ledger, newest.as_ref(), warehouse).await? {
+        tracing::warn!(batch = %request.batch, why, "superseded");
+        return Ok(superseded());
     }
-    if let Some(base) = &request.base
-        && !ledger.holds(warehouse, base).await?
-    {
-        let what = format!(
-            "the warehouse does not hold the batch {base}, which {} builds on; was it made anew?",
-            request.batch
-        );
-        return Ok(Outcome::Behind(Error::new(Fault::WarehouseBehind, what)));
-    }
-    let constraints = ddl::make_tables(warehouse, &host.catalog).await?;
+    let constraints = ddl::make_tables(warehouse, catalog).await?;
     let mut targets = BTreeMap::new();
-    let mut commit = request.next.clone();
-    for (number, target) in host.catalog.warehouse.targets.iter().enumerate() {
-        let Some(counts) = load_target(request, host, warehouse, &ledger, Stage::of(target, number)).await? else {
-            continue;
-        };
-        if counts.deferred > 0 {
-            must_come_again(&mut commit, &host.catalog.sources_of(target));
+    for (number, target) in catalog.warehouse.targets.iter().enumerate() {
+        if let Some(counts) = load_target(request, host, warehouse, &ledger, Stage::of(target, number)).await? {
+            targets.insert(target.name.clone(), counts);
         }
-        targets.insert(target.name.clone(), counts);
     }
     constraints.add(warehouse).await?;
-    let loaded = summary(&request.batch, targets);
-    ledger.enter(warehouse, request, &loaded, &commit).await?;
+    ledger
+        .note(warehouse, &request.batch, &rows_added(catalog, &targets), |target| is_rebuilt(request, target))
+        .await?;
+    let waiting = ledger.waiting(warehouse).await?;
+    // Before the transaction ends: whoever sees the batch finds what it knew of the source.
+    let state = state::write(host, state::of(request, catalog, &targets)).await?;
+    let loaded = summary(&request.batch, targets, waiting);
+    ledger.enter(warehouse, request, newest.as_ref(), &state, &loaded).await?;
     execute(warehouse, "cannot commit", "COMMIT").await?;
-    Ok(Outcome::Loaded { loaded, commit })
+    Ok(loaded)
+}
+
+/// A batch that was planned by another catalogue than this function's would be merged by rules that it was not made by.
+fn demand_one_catalogue(request: &LoadRequest, catalog: &Catalog) -> Result<()> {
+    let differs = |what: String| Err(Error::new(Fault::DeploymentInProgress, what));
+    for target in &catalog.warehouse.targets {
+        let planned = request.targets.get(&target.name).map(|plan| plan.definition.as_str());
+        let here = catalog.fingerprint(target);
+        if planned != Some(here.as_str()) {
+            let planned = planned.unwrap_or("nothing");
+            return differs(format!("{} was planned as {planned}, and this function has it as {here}", target.name));
+        }
+    }
+    match request.targets.keys().find(|name| catalog.target(name.as_str()).is_none()) {
+        Some(name) => differs(format!("{name} was planned, and this function's catalogue does not have it")),
+        None => Ok(()),
+    }
+}
+
+/// Why another run has to see the warehouse before anything is loaded, if it has to.
+async fn overtaken(
+    request: &LoadRequest,
+    ledger: &Ledger<'_>,
+    newest: Option<&Newest>,
+    warehouse: &mut PgConnection,
+) -> Result<Option<String>> {
+    let base = newest.and_then(|newest| newest.base.as_ref()).map(|base| &base.batch);
+    if base != request.base.as_ref() {
+        let name = |batch: Option<&catalog::BatchName>| batch.map_or("no batch".to_owned(), ToString::to_string);
+        let (found, expected) = (name(base), name(request.base.as_ref()));
+        return Ok(Some(format!("it builds on {expected}, and the warehouse has {found}")));
+    }
+    let seen = ledger.targets(warehouse).await?;
+    if base.is_none() {
+        return Ok(None);
+    }
+    let mut lost = ledger.lost(warehouse, &seen).await?.into_iter();
+    let unknown = lost.find(|(target, _)| !is_rebuilt(request, target));
+    Ok(unknown.map(|(_, what)| format!("{what}, and the plan did not know")))
+}
+
+fn is_rebuilt(request: &LoadRequest, target: &Ident) -> bool {
+    request.targets.get(target).is_some_and(|plan| plan.rebuild)
+}
+
+fn superseded() -> Loaded {
+    Loaded {
+        status: LoadStatus::Superseded,
+        targets: BTreeMap::new(),
+        rejected: 0,
+        waiting: 0,
+        committed_at: None,
+        freshness_ms: None,
+    }
 }
 
 /// Brings one target up to date; `None` where neither the batch nor a rejected row has anything for it.
@@ -157,7 +173,7 @@ async fn load_target(
     request: &LoadRequest,
     host: &Host,
     warehouse: &mut PgConnection,
-    ledger: &Ledger,
+    ledger: &Ledger<'_>,
     stage: Stage<'_>,
 ) -> Result<Option<Counts>> {
     let target = stage.target;
@@ -168,7 +184,7 @@ async fn load_target(
         return Ok(None);
     }
     let manifest = match built {
-        Some(_) => Some(manifest(host, request, target).await?),
+        Some(plan) => Some(manifest(host, request, target, plan).await?),
         None => None,
     };
     let parts = manifest.as_ref().map_or(&[][..], |manifest| &manifest.parts);
@@ -179,13 +195,13 @@ async fn load_target(
     let mut counts = Counts::default();
     let mut staged = stage.rows;
     if has_rejects {
-        staged += rejects.restage(warehouse, &stage).await?;
+        staged += rejects.restage(warehouse, &stage.name).await?;
     }
     if staged > 0 {
-        let taken =
-            references::take(warehouse, &host.catalog, &stage, &rejects, &request.batch, request.horizon).await?;
+        let window = manifest.as_ref().and_then(|manifest| manifest.window);
+        let taken = references::take(warehouse, &host.catalog, &stage, &rejects, &request.batch, window).await?;
         if has_rejects {
-            rejects.close(warehouse, &stage).await?;
+            rejects.close(warehouse, &stage.name).await?;
         }
         let merged = merge::merge(warehouse, &host.catalog, &stage).await?;
         counts = Counts {
@@ -194,6 +210,7 @@ async fn load_target(
             unchanged: (staged - taken.rows).saturating_sub(merged.added + merged.updated),
             deferred: taken.deferred,
             rejected: taken.rejected,
+            ..Counts::default()
         };
     }
     if let Some(manifest) = &manifest {
@@ -203,29 +220,34 @@ async fn load_target(
     Ok(Some(counts))
 }
 
-async fn manifest(host: &Host, request: &LoadRequest, target: &Target) -> Result<TransformManifest> {
+async fn manifest(host: &Host, request: &LoadRequest, target: &Target, plan: &TargetPlan) -> Result<TransformManifest> {
     let key = Key::manifest(&target.name, &request.batch.name).to_string();
-    let manifest = host.lake.read_json(Bucket::Processed, &key).await?;
-    manifest.ok_or_else(|| Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")))
-}
-
-/// The tables of deferred rows prove nothing by their counters: their rows must come again.
-fn must_come_again(commit: &mut Commit, tables: &[&Arc<Table>]) {
-    for table in tables {
-        if let Some(state) = commit.tables.get_mut(&table.name) {
-            state.counters = None;
-        }
+    let manifest: Option<TransformManifest> = host.lake.read_json(Bucket::Processed, &key).await?;
+    let manifest = manifest.ok_or_else(|| Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")))?;
+    if manifest.definition == plan.definition {
+        return Ok(manifest);
     }
+    let (made, planned) = (&manifest.definition, &plan.definition);
+    let what = format!("{} was made as {made} and planned as {planned}", target.name);
+    Err(Error::new(Fault::DeploymentInProgress, what))
 }
 
-fn summary(batch: &Batch, targets: BTreeMap<Ident, Counts>) -> Loaded {
+/// How many rows a batch added to each target: of a fact every version is one.
+fn rows_added(catalog: &Catalog, targets: &BTreeMap<Ident, Counts>) -> BTreeMap<Ident, u64> {
+    let is_fact = |target: &Ident| catalog.target(target.as_str()).is_some_and(|target| target.is_fact());
+    let versions = |target: &Ident, counts: &Counts| if is_fact(target) { counts.updated } else { 0 };
+    targets.iter().map(|(target, counts)| (target.clone(), counts.added + versions(target, counts))).collect()
+}
+
+fn summary(batch: &Batch, targets: BTreeMap<Ident, Counts>, waiting: u64) -> Loaded {
     let committed_at = host::now();
     let behind = committed_at.signed_duration_since(batch.started);
     Loaded {
         status: LoadStatus::Loaded,
         rejected: targets.values().map(|counts| counts.rejected).sum(),
         targets,
-        committed_at,
-        freshness_ms: u64::try_from(behind.num_milliseconds()).unwrap_or_default(),
+        waiting,
+        committed_at: Some(committed_at),
+        freshness_ms: Some(u64::try_from(behind.num_milliseconds()).unwrap_or_default()),
     }
 }

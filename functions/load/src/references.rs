@@ -1,9 +1,9 @@
 //! Rows whose dimension is missing (R6): deferred where the next batch brings them again, else rejected with the reason.
 
-use catalog::{Batch, Catalog, Horizon, Literal, Result, qualified};
+use catalog::{Batch, Catalog, Literal, Result, Window, qualified};
+use ledger::Rejects;
 use sqlx::PgConnection;
 
-use crate::ledger::Rejects;
 use crate::stage::Stage;
 use crate::statement::{counts, list_of};
 
@@ -18,18 +18,18 @@ pub(crate) struct Taken {
     pub(crate) rejected: u64,
 }
 
-/// Takes rows off the stage whose dimension is missing. Those written since the batch's horizon are deferred; the others
-/// are rejected.
+/// Takes rows off the stage whose dimension is missing. Those written in the window, which the next batch brings again, are
+/// deferred; the others are rejected.
 pub(crate) async fn take(
     warehouse: &mut PgConnection,
     catalog: &Catalog,
     stage: &Stage<'_>,
     rejects: &Rejects<'_>,
     batch: &Batch,
-    horizon: Horizon,
+    window: Option<Window>,
 ) -> Result<Taken> {
     let doing = format!("cannot check the references of {}", stage.target.name);
-    let Some(statement) = taking(catalog, stage, rejects, batch, horizon) else { return Ok(Taken::default()) };
+    let Some(statement) = taking(catalog, stage, rejects, batch, window) else { return Ok(Taken::default()) };
     let [rows, deferred, rejected] = counts(warehouse, &doing, statement).await?;
     Ok(Taken { rows, deferred, rejected })
 }
@@ -44,7 +44,7 @@ fn taking(
     stage: &Stage<'_>,
     rejects: &Rejects<'_>,
     batch: &Batch,
-    horizon: Horizon,
+    window: Option<Window>,
 ) -> Option<String> {
     let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
     for (number, (column, reference)) in stage.target.references().enumerate() {
@@ -68,8 +68,8 @@ fn taking(
          rejected AS (SELECT * FROM taken WHERE NOT deferred),
          entered AS ({entering})
          SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken",
-        key = stage.key_text("s"),
-        deferred = horizon.staged_since("s"),
+        key = rejects.key("s"),
+        deferred = window.map_or_else(|| "false".to_owned(), |window| window.holds_staged("s")),
         reasons = reasons.join(", "),
         columns = list_of("s", stage.columns()),
         stage = stage.name,
@@ -82,10 +82,11 @@ fn taking(
 
 #[cfg(test)]
 mod tests {
+    use catalog::Horizon;
     use expect_test::expect;
+    use ledger::Ledger;
 
     use super::*;
-    use crate::ledger::Ledger;
     use crate::samples::{batch, catalog};
 
     #[test]
@@ -94,13 +95,15 @@ mod tests {
         let ledger = Ledger::of(&catalog);
         let fact = &catalog.warehouse.targets[2];
         let (stage, rejects) = (Stage::of(fact, 2), ledger.rejects(fact));
-        let statement = taking(&catalog, &stage, &rejects, &batch(), Horizon::new((1 << 32) + 700));
+        let from = Horizon::new((1 << 32) + 700);
+        let window = Window { from, until: Horizon::new((1 << 32) + 710) };
+        let statement = taking(&catalog, &stage, &rejects, &batch(), Some(window));
         // The ledger's part is held where it is built.
         let entering = rejects.entering_from("rejected", &batch());
         let statement = statement.expect("it has references").replace(&entering, "…");
         expect![[r#"
             WITH missing AS (
-                         SELECT s.ctid AS place, concat_ws(',', s."left %", s."right ""hand""") AS source_key, concat_ws('; ', CASE WHEN (s."s" IS NOT NULL AND d0."the id" IS NULL) THEN 's ' || s."s" || ' is not in dim ''thing''' END, CASE WHEN (s."d0" IS NOT NULL AND d1."the id" IS NULL) THEN 'd0 ' || s."d0" || ' is not in dim ''thing''' END, CASE WHEN (s."c" IS NOT NULL AND d2."s" IS NULL) THEN 'c ' || s."c" || ' is not in dim_bare' END) AS reason, coalesce(((s."_xmin" - 700 + 4294967296) % 4294967296) < 2147483648, false) AS deferred,
+                         SELECT s.ctid AS place, ARRAY[s."left %"::text, s."right ""hand"""::text] AS source_key, concat_ws('; ', CASE WHEN (s."s" IS NOT NULL AND d0."the id" IS NULL) THEN 's ' || s."s" || ' is not in dim ''thing''' END, CASE WHEN (s."d0" IS NOT NULL AND d1."the id" IS NULL) THEN 'd0 ' || s."d0" || ' is not in dim ''thing''' END, CASE WHEN (s."c" IS NOT NULL AND d2."s" IS NULL) THEN 'c ' || s."c" || ' is not in dim_bare' END) AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred,
                                 (SELECT to_jsonb(c.*) FROM (SELECT s."left %", s."right ""hand""", s."s", s."d0", s."c", s."reason", s."known") AS c) AS target_row
                            FROM pg_temp.stage_2 AS s LEFT JOIN "the ""star"""."dim 'thing'" AS d0 ON d0."the id" = s."s" LEFT JOIN "the ""star"""."dim 'thing'" AS d1 ON d1."the id" = s."d0" LEFT JOIN "the ""star"""."dim_bare" AS d2 ON d2."s" = s."c" WHERE (s."s" IS NOT NULL AND d0."the id" IS NULL) OR (s."d0" IS NOT NULL AND d1."the id" IS NULL) OR (s."c" IS NOT NULL AND d2."s" IS NULL)),
                      taken AS (DELETE FROM pg_temp.stage_2 AS s USING missing AS m WHERE s.ctid = m.place
@@ -116,6 +119,6 @@ mod tests {
         let ledger = Ledger::of(&catalog);
         let dimension = &catalog.warehouse.targets[0];
         let rejects = ledger.rejects(dimension);
-        assert_eq!(taking(&catalog, &Stage::of(dimension, 0), &rejects, &batch(), Horizon::START), None);
+        assert_eq!(taking(&catalog, &Stage::of(dimension, 0), &rejects, &batch(), None), None);
     }
 }

@@ -1,13 +1,13 @@
-//! What the source says of itself: its identity and transaction horizon, and of every mapped table its shape and
-//! counters. Reads the system catalogue alone, so that a table nobody may read is still planned, and its own extraction
+//! What the source says of itself: its identity and transaction horizon, and of every mapped table its shape, fingerprint
+//! and counters. Reads the system catalogue alone, so that a table nobody may read is still planned, and its own extraction
 //! fails and not the plan.
 
 use std::collections::BTreeMap;
 
 use catalog::state::{Counters, SourceIdentity};
 use catalog::{Error, Fault, Horizon, Ident, Result, Side, Source};
-use host::postgres::classify;
 use host::postgres::inspect::{self, LiveTable};
+use host::postgres::{classify, fingerprints, identity};
 use sqlx::{PgConnection, Row as _};
 
 /// The source at one moment.
@@ -21,8 +21,12 @@ pub(crate) struct Observation {
     pub(crate) next: Horizon,
     /// Whether counters are kept here at all (they are not on a replica).
     pub(crate) counts: bool,
+    /// Whether every session has told the counters all that it did.
+    pub(crate) reported: bool,
     /// By name; a table that does not exist is missing.
     pub(crate) tables: BTreeMap<Ident, LiveTable>,
+    /// What else decides what is seen of each.
+    pub(crate) fingerprints: BTreeMap<Ident, String>,
     /// The counters of each.
     pub(crate) counters: BTreeMap<Ident, Counters>,
 }
@@ -34,15 +38,7 @@ pub(crate) struct Observation {
 pub(crate) async fn source(connection: &mut PgConnection, source: &Source) -> Result<Observation> {
     inspect::refuse_old(connection, Side::Source).await?;
     let failed = |error| classify(Side::Source, "cannot take the transaction horizon", error);
-    let row = sqlx::query(
-        "SELECT current_setting('track_counts')::bool AND NOT pg_is_in_recovery() AS counts,
-                (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database,
-                (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_database()) AS since",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(failed)?;
-    let (system, timeline) = identity(connection).await;
+    let identity = identity(connection, Side::Source).await?;
     let snapshot = sqlx::query(
         "SELECT pg_snapshot_xmin(s)::text AS horizon, pg_snapshot_xmax(s)::text AS next FROM pg_current_snapshot() AS s",
     )
@@ -54,30 +50,46 @@ pub(crate) async fn source(connection: &mut PgConnection, source: &Source) -> Re
         text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))
     };
     let names = source.tables.iter().map(|table| &table.name);
-    let since: Option<String> = row.try_get("since").map_err(failed)?;
+    let statistics = statistics(connection).await?;
     Ok(Observation {
-        identity: SourceIdentity { system, timeline, database: row.try_get("database").map_err(failed)? },
+        identity,
         horizon: transaction("horizon")?,
         next: transaction("next")?,
-        counts: row.try_get("counts").map_err(failed)?,
+        counts: statistics.counts,
+        reported: statistics.reported,
         tables: inspect::tables(connection, Side::Source, &source.schema, names).await?,
-        counters: counters(connection, source, since).await?,
+        fingerprints: fingerprints(connection, source).await?,
+        counters: counters(connection, source, statistics.since).await?,
     })
 }
 
-/// The cluster and its timeline: another one after a restore or a fail-over to a copy that may lack the newest
-/// transactions. Some managed servers hide both; there the database's own id has to do.
-async fn identity(connection: &mut PgConnection) -> (String, i64) {
-    let query = "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system,
-                        CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
-                             ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END::bigint AS timeline";
-    match sqlx::query(query).fetch_one(connection).await {
-        Ok(row) => (row.try_get("system").unwrap_or_default(), row.try_get("timeline").unwrap_or_default()),
-        Err(error) => {
-            tracing::warn!("the source does not tell its identity: {error}");
-            (String::new(), 0)
-        }
-    }
+/// What counters are worth.
+struct Statistics {
+    counts: bool,
+    reported: bool,
+    since: Option<String>,
+}
+
+/// A session tells the counters what it did when a transaction of its ends, at most once a second, and from PostgreSQL 15
+/// on after ten seconds of rest. One that is in a transaction, or whose state this role may not see, may hold back more.
+async fn statistics(connection: &mut PgConnection) -> Result<Statistics> {
+    let failed = |error| classify(Side::Source, "cannot read the source's statistics", error);
+    let row = sqlx::query(
+        "SELECT current_setting('track_counts')::bool AND NOT pg_is_in_recovery() AS counts,
+                (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_database()) AS since,
+                NOT EXISTS (SELECT FROM pg_stat_activity AS a
+                             WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usesysid IS NOT NULL
+                               AND NOT coalesce(current_setting('server_version_num')::int >= 150000 AND a.state = 'idle'
+                                                AND a.state_change < clock_timestamp() - interval '1 minute', false)) AS reported",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(failed)?;
+    Ok(Statistics {
+        counts: row.try_get("counts").map_err(failed)?,
+        reported: row.try_get("reported").map_err(failed)?,
+        since: row.try_get("since").map_err(failed)?,
+    })
 }
 
 /// By table; one that does not exist is missing.
@@ -89,7 +101,7 @@ async fn counters(
     let failed = |error| classify(Side::Source, "cannot read the source's counters", error);
     let names: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
     let rows = sqlx::query(
-        "SELECT c.relname::text AS name, c.relfilenode::bigint AS file,
+        "SELECT c.relname::text AS name,
                 pg_stat_get_tuples_inserted(c.oid) AS inserted,
                 pg_stat_get_tuples_updated(c.oid) AS updated,
                 pg_stat_get_tuples_deleted(c.oid) AS deleted
@@ -111,7 +123,6 @@ async fn counters(
                 inserted: number("inserted")?,
                 updated: number("updated")?,
                 deleted: number("deleted")?,
-                file: number("file")?,
                 since: since.clone(),
             };
             counters.insert(table.name.clone(), of_table);

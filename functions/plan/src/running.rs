@@ -58,7 +58,9 @@ mod tests {
                 name: BatchName::new("m").unwrap(),
                 started: chrono::DateTime::from_timestamp_millis(1_000).unwrap(),
             },
-            input: catalog::message::RunInput::default(),
+            catalogue: String::new(),
+            checkpoint: catalog::message::Checkpoint::default(),
+            input: serde_json::Value::Null,
         };
         assert!(is_older(&other("z", 999), &request));
         assert!(is_older(&other("a", 1_000), &request), "same instant: the name decides");

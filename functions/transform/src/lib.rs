@@ -23,7 +23,7 @@ use std::time::Instant;
 use catalog::deployment::metric::Metric;
 use catalog::key::Key;
 use catalog::manifest::{ExtractManifest, ManifestColumn, Part, Reject, TransformManifest};
-use catalog::message::{StepStatus, TransformRequest, Transformed};
+use catalog::message::{Read, StepStatus, TransformRequest, Transformed};
 use catalog::{BatchName, Error, Fault, Origin, ROW_VERSION, Result, Table, Target};
 use columnar::Cell;
 use columnar::csv::{Record, Records};
@@ -52,8 +52,12 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transformed> {
     let began = Instant::now();
     let target = host.catalog.target(request.target.as_str()).ok_or_else(|| {
-        Error::new(Fault::Misconfigured, format!("the catalogue of this function has no target {}", request.target))
+        Error::new(
+            Fault::DeploymentInProgress,
+            format!("the catalogue of this function has no target {}", request.target),
+        )
     })?;
+    host.catalog.agree_on_target(target, &request.plan.definition)?;
     if !request.plan.build {
         return Ok(Transformed {
             target: request.target,
@@ -66,12 +70,14 @@ pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transforme
     }
     let key = Key::manifest(&target.name, &request.batch.name).to_string();
     if let Some(manifest) = host.lake.read_json::<TransformManifest>(Bucket::Processed, &key).await? {
+        must_be_of(&manifest, &request)?;
         return Ok(answer(&manifest, StepStatus::AlreadyDone));
     }
     let manifest = transform(host, &request, target)
         .await
         .map_err(|error| error.while_doing(format!("transform {}", target.name)))?;
     let (manifest, created) = host.lake.create_json(Bucket::Processed, &key, manifest).await?;
+    must_be_of(&manifest, &request)?;
     metrics::record(
         host,
         "transformed",
@@ -85,6 +91,15 @@ pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transforme
         ],
     );
     Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
+}
+
+/// Refuses a manifest that was made by another plan of the same batch, of other rows than this one asks for.
+fn must_be_of(manifest: &TransformManifest, request: &TransformRequest) -> Result<()> {
+    if manifest.sources == request.plan.sources && manifest.definition == request.plan.definition {
+        return Ok(());
+    }
+    let what = format!("{} was made for another plan of the batch {}", request.target, request.batch);
+    Err(Error::new(Fault::LakeCorrupt, what))
 }
 
 fn answer(manifest: &TransformManifest, status: StepStatus) -> Transformed {
@@ -102,6 +117,7 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
     let mut output = ParquetParts::new(host, target, &request.batch.name)?;
     let mut deferred = 0;
     let mut rejects = Vec::new();
+    let mut origin = None;
     match &target.origin {
         Origin::Calendar(attributes) => calendar::write(host, request, target, attributes, &mut output).await?,
         Origin::Table(derivation) => {
@@ -117,13 +133,17 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
                 }
                 Ok(())
             };
-            each_row(host, request, target, &program, take).await?;
+            origin = each_row(host, request, target, &program, take).await?;
         }
     }
     let parts = output.finish().await?;
     Ok(TransformManifest {
         target: target.name.clone(),
         batch: request.batch.clone(),
+        definition: request.plan.definition.clone(),
+        sources: request.plan.sources.clone(),
+        whole: origin.as_ref().is_some_and(|origin| origin.read == Read::Whole),
+        window: origin.map(|origin| origin.window),
         columns: target
             .columns
             .iter()
@@ -137,7 +157,8 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
     })
 }
 
-/// Makes a row of every record of the program's origin and hands it to `take` with what became of it.
+/// Makes a row of every record of the program's origin and hands it to `take` with what became of it. Answers the manifest
+/// of the origin; `None` where there is nothing new of it.
 ///
 /// The lookups are held in the memory of `target`'s function.
 async fn each_row(
@@ -146,13 +167,15 @@ async fn each_row(
     target: &Target,
     program: &Program<'_>,
     mut take: impl AsyncFnMut(Verdict, &[Cell<'_>]) -> Result<()>,
-) -> Result<()> {
+) -> Result<Option<ExtractManifest>> {
     let mut lookups = Vec::new();
     for join in &program.joins {
         lookups.push(Lookup::read(host, request, target, join).await?);
     }
-    let maker = RowMaker { program, lookups: &lookups, horizon: request.horizon };
-    for source in Sources::of(host, request, program.table).await?.parts() {
+    let sources = Sources::of(host, request, program.table).await?;
+    let Some(manifest) = sources.manifest.clone() else { return Ok(None) };
+    let maker = RowMaker { program, lookups: &lookups, window: manifest.window };
+    for source in sources.parts() {
         let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
         let mut records = source.open(&body)?;
         let (mut record, mut row) = (Record::default(), Vec::new());
@@ -161,7 +184,7 @@ async fn each_row(
             take(verdict, &row).await?;
         }
     }
-    Ok(())
+    Ok(Some(manifest))
 }
 
 /// A few rows are rejected; many are a mistake of the catalogue or a change of the source, and stop the batch.
@@ -173,7 +196,7 @@ fn check_rejects(host: &Host, target: &Target, rejects: &[Reject]) -> Result<()>
     let first = rejects
         .iter()
         .take(3)
-        .map(|reject| format!("{}: {}", reject.key, reject.reason))
+        .map(|reject| format!("{}: {}", reject.shown_key(), reject.reason))
         .collect::<Vec<_>>()
         .join("; ");
     Err(Error::new(
@@ -205,6 +228,7 @@ impl<'s> Sources<'s> {
         let Some(manifest) = manifest else {
             return Err(Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")));
         };
+        host.catalog.agree_on_table(table, &manifest.definition)?;
         Ok(Self { table, manifest: Some(manifest) })
     }
 

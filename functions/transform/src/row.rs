@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use catalog::manifest::Reject;
-use catalog::{Horizon, ValueType};
+use catalog::{ValueType, Window};
 use columnar::Cell;
 use columnar::csv::{CsvError, Record};
 
@@ -15,8 +15,8 @@ use crate::word;
 pub(crate) struct RowMaker<'m> {
     pub(crate) program: &'m Program<'m>,
     pub(crate) lookups: &'m [Lookup],
-    /// Of the batch: rows written at or after it are delivered again by the next one.
-    pub(crate) horizon: Horizon,
+    /// Rows written in it are brought again by the next batch.
+    pub(crate) window: Window,
 }
 
 /// What became of a record.
@@ -52,7 +52,7 @@ impl RowMaker<'_> {
                 row.push(version.map_or(Cell::Null, |version| Cell::Int(version.into())));
                 Ok(Verdict::Row)
             }
-            Err(Trouble::Missing(_)) if version.is_some_and(|version| self.horizon.is_at_or_before(version)) => {
+            Err(Trouble::Missing(_)) if version.is_some_and(|version| self.window.holds(version)) => {
                 Ok(Verdict::Deferred)
             }
             Err(Trouble::Missing(reason) | Trouble::Bad(reason)) => Ok(Verdict::Rejected(self.reject(record, reason)?)),
@@ -106,8 +106,8 @@ impl RowMaker<'_> {
     }
 
     fn reject(&self, record: &Record<'_>, reason: String) -> Result<Reject, CsvError> {
-        let texts = |place: &usize| Ok(record.text(*place)?.unwrap_or_default().into_owned());
-        let key = self.program.key.iter().map(texts).collect::<Result<Vec<_>, CsvError>>()?.join(",");
+        let text = |place: &usize| Ok(record.text(*place)?.map(Cow::into_owned));
+        let key = self.program.key.iter().map(text).collect::<Result<Vec<_>, CsvError>>()?;
         let mut row = BTreeMap::new();
         for (place, column) in self.program.table.columns.iter().enumerate() {
             row.insert(column.name.to_string(), record.text(place)?.map(Cow::into_owned));

@@ -12,7 +12,8 @@ use crate::say;
 
 /// Says from now on what the local stack tells, and what goes wrong elsewhere.
 pub fn listen() {
-    let heard = Targets::new().with_default(LevelFilter::WARN).with_target("local", LevelFilter::INFO);
+    let stack = [("local", LevelFilter::INFO), ("emulator", LevelFilter::INFO)];
+    let heard = Targets::new().with_default(LevelFilter::WARN).with_targets(stack);
     // It is set once, at the start of the program; a second time nothing changes.
     let _ = tracing_subscriber::registry().with(Spoken.with_filter(heard)).try_init();
 }

@@ -1,9 +1,9 @@
 //! SNS with one topic, whose messages land in a folder: one file a message, and a word on the terminal.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -46,6 +46,16 @@ impl Inbox {
         self.arrivals.subscribe()
     }
 
+    /// Takes a message; answers its number.
+    pub(crate) fn deliver(&self, subject: String, text: String) -> io::Result<u64> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let file = self.folder.join(format!("{}-{number:04}.txt", clock::now().format("%Y-%m-%dT%H-%M-%S%.3fZ")));
+        fs::write(&file, format!("Subject: {subject}\n\n{text}\n"))?;
+        // Nobody may be listening.
+        let _ = self.arrivals.send(Message { subject, text, file });
+        Ok(number)
+    }
+
     /// The query protocol: a form in, XML out.
     pub(crate) fn call(&self, identity: Result<String, Unsigned>, body: &[u8]) -> Response {
         match identity {
@@ -86,13 +96,10 @@ impl Inbox {
                 return error(StatusCode::BAD_REQUEST, "InvalidParameter", &format!("Invalid parameter: {what}"));
             }
         }
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let file = self.folder.join(format!("{}-{number:04}.txt", clock::now().format("%Y-%m-%dT%H-%M-%S%.3fZ")));
-        if let Err(cause) = fs::write(&file, format!("Subject: {subject}\n\n{text}\n")) {
-            return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &cause.to_string());
-        }
-        // Nobody may be listening.
-        let _ = self.arrivals.send(Message { subject, text, file });
+        let number = match self.deliver(subject, text) {
+            Ok(number) => number,
+            Err(cause) => return error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", &cause.to_string()),
+        };
         let id = format!("00000000-0000-4000-8000-{number:012}");
         let xml = format!(
             "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>{id}</MessageId>\

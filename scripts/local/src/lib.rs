@@ -6,6 +6,7 @@
 mod calls;
 mod clock;
 mod credentials;
+mod ends;
 pub mod environment;
 mod gateway;
 mod home;
@@ -193,6 +194,7 @@ impl Stack {
             folder: home.join("executions"),
             goes_on,
             service: Arc::new(integrations),
+            ended: ends::tell(deployment.clone(), Arc::clone(&inbox)),
             clock: clock::now,
         };
         let states = StepFunctions::open(settings, [(deployment.state_machine(), config.definition.clone())])?;

@@ -1,10 +1,13 @@
 //! The catalogue as a state machine, in Amazon States Language with JSONPath.
 //!
 //! ```text
-//! Plan ─► Anything changed? ─► Extract ⇉ ─► Extracted? ─► Transform ⇉ ─► Transformed? ─► Load ─► Anything rejected? ─► Done
-//!              └► Up to date        ▲  └ unfinished ┘                                                └► Alert ──────► Done
-//! any failure ─► "<phase> failed" ─► Notify ─► Halt (held until redriven) ─► Go on ─► the phase that failed
+//! Checkpoint ─► Plan ─► Anything changed? ─► Extract ⇉ ─► Extracted? ─► Transform ⇉ ─► Transformed? ─► Load ─► Anything rejected? ─► Done
+//!              └► Up to date        ▲  └ unfinished ┘                                                └► Tell of rejects ─► Alert ─► Done
+//! any failure ─► "<phase> failed" ─► Tell failure ─► Notify ─► Halt (held until redriven) ─► Go on ─► the phase that failed
 //! ```
+//!
+//! Alerts are written by the function `halt`; where that fails, a short text is sent instead. No intrinsic function holds
+//! a quote that is escaped: engines differ in how they read one.
 //!
 //! Only features that were recorded on AWS are used, so that what ran here is what runs there. A path that might be
 //! missing is never read: a `States.Runtime` error passes every Catch.
@@ -32,10 +35,10 @@
 //! ```
 
 use asl::Resource;
-use catalog::deployment::Verb;
 use catalog::fault::{Retry, TRANSIENT};
 use catalog::message::Phase;
-use catalog::{Catalog, Deployment, Fault, Function, Ident, ledger};
+use catalog::ledger::{self, LedgerTable};
+use catalog::{Catalog, Deployment, Fault, Function, Ident};
 use serde_json::{Value, json};
 
 /// Lambda's own words for a moment's trouble (AWS' best practice for Lambda tasks).
@@ -73,11 +76,21 @@ pub fn definition(deployment: &Deployment, names: &Names<'_>) -> Value {
     let builder = Builder { deployment, catalog, names };
     json!({
         "Comment": format!("{}: source → CSV → Parquet → warehouse. Generated from pipeline.toml.", catalog.pipeline.name),
-        "StartAt": "Plan",
+        "StartAt": "Checkpoint",
         "TimeoutSeconds": catalog.pipeline.timeout.as_secs(),
         "States": {
+            "Checkpoint": builder.checkpoint(),
+            "Checkpoint failed": builder.single_failure(Phase::Checkpoint, "checkpoint", WHOLE),
+            "Anything noticed?": json!({
+                "Type": "Choice",
+                "Choices": [{ "Variable": "$.checkpoint.noticed", "BooleanEquals": true, "Next": "Tell of notices" }],
+                "Default": "Plan",
+            }),
+            "Tell of notices": builder.tell_of_notices(),
+            "Notices in short": builder.notices_in_short(),
+            "Warn": builder.publish("Plan"),
             "Plan": builder.plan(),
-            "Plan failed": builder.single_failure(Phase::Plan, "plan"),
+            "Plan failed": builder.single_failure(Phase::Plan, "plan", FAULT),
             "Anything changed?": json!({
                 "Type": "Choice",
                 "Choices": [
@@ -95,15 +108,21 @@ pub fn definition(deployment: &Deployment, names: &Names<'_>) -> Value {
             "Transformed?": builder.after_parallel(Phase::Transform, "Load"),
             "Transform failed": builder.parallel_failure(Phase::Transform),
             "Load": builder.load(),
-            "Load failed": builder.single_failure(Phase::Load, "load"),
+            "Load failed": builder.single_failure(Phase::Load, "load", FAULT),
             "Anything rejected?": json!({
                 "Type": "Choice",
-                "Choices": [{ "Variable": "$.load.rejected", "NumericGreaterThan": 0, "Next": "Alert" }],
+                "Choices": [{ "Variable": "$.load.rejected", "NumericGreaterThan": 0, "Next": "Tell of rejects" }],
                 "Default": "Done",
             }),
-            "Alert": builder.alert(),
+            "Tell of rejects": builder.tell_of_rejects(),
+            "Rejects in short": builder.rejects_in_short(),
+            // The batch is loaded; the rows stay in the reject table whether or not this arrives.
+            "Alert": builder.publish("Done"),
             "Done": json!({ "Type": "Succeed" }),
-            "Notify": builder.notify(),
+            "Tell failure": builder.tell_failure(),
+            "Failure in short": builder.failure_in_short(),
+            // A notice that cannot be sent must not hide the failure it tells of.
+            "Notify": builder.publish("Halt"),
             "Halt": builder.halt(),
             "Go on": builder.go_on(),
         },
@@ -119,6 +138,7 @@ struct Builder<'b> {
 /// The phase as the definition spells it: state name, path, and the question asked after it.
 fn words(phase: Phase) -> (&'static str, &'static str, &'static str) {
     match phase {
+        Phase::Checkpoint => ("Checkpoint", "checkpoint", "Anything noticed?"),
         Phase::Plan => ("Plan", "plan", "Anything changed?"),
         Phase::Extract => ("Extract", "extract", "Extracted?"),
         Phase::Transform => ("Transform", "transform", "Transformed?"),
@@ -127,16 +147,32 @@ fn words(phase: Phase) -> (&'static str, &'static str, &'static str) {
 }
 
 impl Builder<'_> {
+    fn checkpoint(&self) -> Value {
+        let payload = json!({
+            "batch": { "name.$": "$$.Execution.Name", "started.$": "$$.Execution.StartTime" },
+            "catalogue": self.catalog.fingerprint_of_all(),
+            "input.$": "$$.Execution.Input",
+        });
+        let mut state = self.task(Function::Checkpoint, &payload);
+        state["ResultSelector"] = json!({ "checkpoint.$": "$.Payload" });
+        state["Catch"] = catch_all("Checkpoint failed", WHOLE);
+        state["Next"] = json!("Anything noticed?");
+        state
+    }
+
     fn plan(&self) -> Value {
         let payload = json!({
             "state_machine.$": "$$.StateMachine.Id",
             "execution.$": "$$.Execution.Id",
             "batch": { "name.$": "$$.Execution.Name", "started.$": "$$.Execution.StartTime" },
+            "catalogue": self.catalog.fingerprint_of_all(),
+            "checkpoint.$": "$.checkpoint",
             "input.$": "$$.Execution.Input",
         });
         let mut state = self.task(Function::Plan, &payload);
-        state["ResultSelector"] = json!({ "plan.$": "$.Payload" });
-        state["Catch"] = catch_all("Plan failed");
+        state["ResultSelector"] = members(&["status", "reason", "batch", "source", "base", "tables", "targets", "next"]);
+        state["ResultPath"] = json!("$.plan");
+        state["Catch"] = catch_all("Plan failed", FAULT);
         state["Next"] = json!("Anything changed?");
         state
     }
@@ -146,6 +182,7 @@ impl Builder<'_> {
             let payload = json!({
                 "batch.$": "$.plan.batch",
                 "table": table.name,
+                "source.$": "$.plan.source",
                 "plan.$": member("$.plan.tables", &table.name),
             });
             self.branch(Phase::Extract, &table.name, Function::Extract(table), &payload)
@@ -157,7 +194,6 @@ impl Builder<'_> {
         let branches = self.catalog.warehouse.targets.iter().map(|target| {
             let payload = json!({
                 "batch.$": "$.plan.batch",
-                "horizon.$": "$.plan.horizon",
                 "target": target.name,
                 "plan.$": member("$.plan.targets", &target.name),
             });
@@ -169,21 +205,15 @@ impl Builder<'_> {
     fn load(&self) -> Value {
         let payload = json!({
             "batch.$": "$.plan.batch",
-            "horizon.$": "$.plan.horizon",
             "base.$": "$.plan.base",
             "targets.$": "$.plan.targets",
+            "extracted.$": "$.extract.results",
             "next.$": "$.plan.next",
         });
         let mut state = self.task(Function::Load, &payload);
-        state["ResultSelector"] = json!({
-            "status.$": "$.Payload.status",
-            "targets.$": "$.Payload.targets",
-            "rejected.$": "$.Payload.rejected",
-            "committed_at.$": "$.Payload.committed_at",
-            "freshness_ms.$": "$.Payload.freshness_ms",
-        });
+        state["ResultSelector"] = members(&["status", "targets", "rejected", "waiting", "committed_at", "freshness_ms"]);
         state["ResultPath"] = json!("$.load");
-        state["Catch"] = catch_all("Load failed");
+        state["Catch"] = catch_all("Load failed", FAULT);
         state["Next"] = json!("Anything rejected?");
         state
     }
@@ -194,7 +224,7 @@ impl Builder<'_> {
         let (work, failed) = (format!("{state_name} {subject}"), format!("{state_name} {subject} failed"));
         let mut task = self.task(function, payload);
         task["OutputPath"] = json!("$.Payload");
-        task["Catch"] = catch_all(&failed);
+        task["Catch"] = catch_all(&failed, FAULT);
         task["End"] = json!(true);
         let report = json!({
             "Type": "Pass",
@@ -226,70 +256,105 @@ impl Builder<'_> {
                 "failures.$": format!("$.{path}.results[?(@.status == 'failed')]"),
             },
             "ResultPath": "$.failure",
-            "Next": "Notify",
+            "Next": "Tell failure",
         })
     }
 
-    fn single_failure(&self, phase: Phase, subject: &str) -> Value {
+    /// `fault` is where the Catch put what it caught.
+    fn single_failure(&self, phase: Phase, subject: &str, fault: &str) -> Value {
         let (state_name, _, _) = words(phase);
+        let (error, cause) = (format!("{fault}.Error"), format!("{fault}.Cause"));
         json!({
             "Type": "Pass",
             "Parameters": {
                 "phase": state_name,
                 "noted.$": "$$.Execution.RedriveCount",
-                "failures": [{ "subject": subject, "error.$": "$.fault.Error", "cause.$": "$.fault.Cause" }],
+                "failures": [{ "subject": subject, "error.$": error, "cause.$": cause }],
             },
             "ResultPath": "$.failure",
-            "Next": "Notify",
+            "Next": "Tell failure",
         })
     }
 
-    fn notify(&self) -> Value {
+    fn tell_failure(&self) -> Value {
+        let news = json!({ "failed": { "phase.$": "$.failure.phase", "failures.$": "$.failure.failures" } });
+        self.tell(&news, "Failure in short", "Notify")
+    }
+
+    /// What is sent when the alert cannot be written: Lambda itself may be what failed.
+    fn failure_in_short(&self) -> Value {
         let name = self.deployment.prefix();
-        let redrive = literal(&self.deployment.command(Verb::Redrive, RUN)).replace(RUN, "{}");
-        let message = format!(
-            "States.Format('{name}: {{}} failed.\n\n\
-             Failures:\n{{}}\n\n\
-             Execution:\n{{}}\n\n\
-             Repair what they name, then redrive the execution; what is finished is not done again:\n\
-             {redrive}\n\
-             aws stepfunctions redrive-execution --execution-arn {{}}\n', \
-             $.failure.phase, States.JsonToString($.failure.failures), $$.Execution.Id, $$.Execution.Name, $$.Execution.Id)"
-        );
         let subject = format!("States.Format('{name}: {{}} failed', $.failure.phase)");
-        // A notice that cannot be sent must not hide the failure it tells of.
-        let mut state = self.publish(&subject, &message);
-        state["Catch"] = json!([{ "ErrorEquals": ["States.ALL"], "ResultPath": "$.notice", "Next": "Halt" }]);
-        state["Next"] = json!("Halt");
-        state
-    }
-
-    fn alert(&self) -> Value {
-        let name = self.deployment.prefix();
-        let query = literal(&ledger::rejects_of(&self.catalog.pipeline.name));
         let message = format!(
-            "States.Format('{name}: {{}} rows were rejected by batch {{}}.\n\n\
-             The others are loaded. Each rejected row is in the warehouse with its reason:\n\
-             {query};\n', \
-             $.load.rejected, $$.Execution.Name)"
+            "States.Format('{name}: {{}} failed in the run {{}}, which is held.\n\n\
+             First to fail: {{}}, with {{}}. What failed is listed at the state Halt of the execution. Repair it, then redrive the run.\n\n\
+             Execution: {{}}\n', \
+             $.failure.phase, $$.Execution.Name, $.failure.failures[0].subject, $.failure.failures[0].error, $$.Execution.Id)"
         );
+        in_short(&subject, &message, "Notify")
+    }
+
+    fn tell_of_notices(&self) -> Value {
+        self.tell(&json!({ "noticed": { "sentences.$": "$.checkpoint.alerts" } }), "Notices in short", "Warn")
+    }
+
+    fn notices_in_short(&self) -> Value {
+        let name = self.deployment.prefix();
+        let message = format!(
+            "States.Format('{name}: the run {{}} found something that somebody should look at, and goes on. It is listed in the \
+             answer of the state Checkpoint.\n\nExecution: {{}}\n', $$.Execution.Name, $$.Execution.Id)"
+        );
+        in_short(&format!("States.Format('{name}: {{}} should be looked at', $$.Execution.Name)"), &message, "Warn")
+    }
+
+    fn tell_of_rejects(&self) -> Value {
+        let query = ledger::rejects_of(&self.catalog);
+        let news = json!({ "rejected": { "rows.$": "$.load.rejected", "query": query } });
+        self.tell(&news, "Rejects in short", "Alert")
+    }
+
+    fn rejects_in_short(&self) -> Value {
+        let name = self.deployment.prefix();
         let subject = format!("States.Format('{name}: {{}} rows were rejected', $.load.rejected)");
-        let mut state = self.publish(&subject, &message);
-        // The batch is loaded; the rows stay in the reject table whether or not this arrives.
-        state["Catch"] = json!([{ "ErrorEquals": ["States.ALL"], "ResultPath": "$.notice", "Next": "Done" }]);
-        state["Next"] = json!("Done");
+        let message = format!(
+            "States.Format('{name}: {{}} rows were rejected by the run {{}}; everything else is loaded.\n\n\
+             The table {} of the warehouse keeps each of them with the reason.\n\nExecution: {{}}\n', \
+             $.load.rejected, $$.Execution.Name, $$.Execution.Id)",
+            LedgerTable::Reject.shown(&self.catalog.warehouse)
+        );
+        in_short(&subject, &message, "Alert")
+    }
+
+    /// Lets `halt` write an alert of these news (of `catalog::alert::News`) into `$.told`, for [`Builder::publish`];
+    /// `short` is the Pass that does it when `halt` cannot.
+    fn tell(&self, news: &Value, short: &str, next: &str) -> Value {
+        let payload = json!({
+            "tell": news,
+            "deployment": self.deployment.prefix(),
+            "run.$": "$$.Execution.Name",
+            "execution.$": "$$.Execution.Id",
+            "commands": self.deployment.commands(),
+        });
+        let mut state = self.task(Function::Halt, &payload);
+        state["ResultSelector"] = json!({ "subject.$": "$.Payload.subject", "message.$": "$.Payload.message" });
+        state["ResultPath"] = json!("$.told");
+        state["Catch"] = catch_all(short, "$.untold");
+        state["Next"] = json!(next);
         state
     }
 
-    fn publish(&self, subject: &str, message: &str) -> Value {
+    /// Sends `$.told`, and goes on whether or not that succeeds.
+    fn publish(&self, next: &str) -> Value {
         json!({
             "Type": "Task",
             "Resource": Resource::SNS_PUBLISH,
-            "Parameters": { "TopicArn": self.names.topic, "Subject.$": subject, "Message.$": message },
+            "Parameters": { "TopicArn": self.names.topic, "Subject.$": "$.told.subject", "Message.$": "$.told.message" },
             "ResultSelector": { "message_id.$": "$.MessageId" },
             "ResultPath": "$.notice",
             "TimeoutSeconds": 30,
             "Retry": [retrier(&["States.TaskFailed"], TRANSIENT)],
+            "Catch": catch_all(next, "$.notice"),
+            "Next": next,
         })
     }
 
@@ -312,7 +377,8 @@ impl Builder<'_> {
         json!({
             "Type": "Choice",
             "Choices": [to(Phase::Extract), to(Phase::Transform), to(Phase::Load)],
-            "Default": "Plan",
+            // What a plan was made from may be old by the time that somebody repairs what it failed of.
+            "Default": "Checkpoint",
         })
     }
 
@@ -354,8 +420,30 @@ fn retrier(names: &[&str], retry: Retry) -> Value {
     })
 }
 
-fn catch_all(next: &str) -> Value {
-    json!([{ "ErrorEquals": ["States.ALL"], "ResultPath": "$.fault", "Next": next }])
+/// Where a Catch puts what it caught, beside what the state was given.
+const FAULT: &str = "$.fault";
+/// Where the Catch of a state puts it that is given an execution's input: that may be no object, which nothing can be put
+/// into, and a ResultPath that does not fit passes every Catch.
+const WHOLE: &str = "$";
+
+fn catch_all(next: &str, result_path: &str) -> Value {
+    json!([{ "ErrorEquals": ["States.ALL"], "ResultPath": result_path, "Next": next }])
+}
+
+/// A Pass that makes an alert of what the state machine can say by itself.
+fn in_short(subject: &str, message: &str, next: &str) -> Value {
+    json!({
+        "Type": "Pass",
+        "Parameters": { "subject.$": subject, "message.$": message },
+        "ResultPath": "$.told",
+        "Next": next,
+    })
+}
+
+/// Members of a function's answer, each by its name.
+fn members(names: &[&str]) -> Value {
+    let member = |name: &&str| (format!("{name}.$"), json!(format!("$.Payload.{name}")));
+    Value::Object(names.iter().map(member).collect())
 }
 
 fn parallel(phase: Phase, branches: Vec<Value>) -> Value {
@@ -370,20 +458,6 @@ fn parallel(phase: Phase, branches: Vec<Value>) -> Value {
         },
         "ResultPath": format!("$.{path}"),
         "Next": question,
-    })
-}
-
-/// Stands for a run's name until `States.Format` puts it in.
-const RUN: &str = "RUN";
-
-/// Text inside of the single quotes of an intrinsic function.
-fn literal(text: &str) -> String {
-    text.chars().fold(String::new(), |mut escaped, c| {
-        if matches!(c, '\\' | '\'' | '{' | '}') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-        escaped
     })
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use asl::{Execution, Identity, Machine, Order, Signal, Status, Token};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -31,9 +31,11 @@ struct Happened {
     signal: Signal,
 }
 
-/// An open journal.
+/// The journal of one execution. It is opened for every line: a thousand executions do not hold a thousand files open.
 pub(crate) struct Journal {
-    file: File,
+    path: PathBuf,
+    /// The bytes of its whole lines.
+    length: u64,
 }
 
 impl Journal {
@@ -47,10 +49,15 @@ impl Journal {
         // An ARN may hold what a file name may not; the time keeps the files in order.
         let digest = hex::encode(&Sha256::digest(&identity.arn)[..6]);
         let path = folder.join(format!("{}-{digest}.jsonl", at.format("%Y%m%dT%H%M%S%3fZ")));
-        let file = OpenOptions::new().create_new(true).append(true).open(&path);
-        let mut journal = Self { file: file.with_context(|| format!("cannot create {}", path.display()))? };
+        let failed = || format!("cannot create {}", path.display());
+        OpenOptions::new().create_new(true).append(true).open(&path).with_context(failed)?;
+        let mut journal = Self { path: path.clone(), length: 0 };
         let start = Start { at, identity: identity.clone(), input: input.clone(), definition: definition.clone() };
-        journal.write(&start)?;
+        if let Err(error) = journal.write(&start) {
+            // Nobody is told that it started, so nothing is to be left of it.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
         Ok(journal)
     }
 
@@ -61,8 +68,23 @@ impl Journal {
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
+        self.add(&text).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<()> {
+        let mut file = OpenOptions::new().append(true).open(&self.path)?;
+        let found = file.metadata()?;
+        if found.is_file() {
+            ensure!(found.len() >= self.length, "it has lost lines");
+            // Of a line that did not fit the disk a part may be there. What is written next begins a line of its own.
+            if found.len() > self.length {
+                file.set_len(self.length)?;
+            }
+        }
         // One write a line: a crash leaves whole lines and at most one cut one, which is dropped when it is read.
-        Ok(self.file.write_all(&text)?)
+        file.write_all(line)?;
+        self.length += line.len() as u64;
+        Ok(())
     }
 }
 
@@ -85,17 +107,36 @@ impl Recorded {
     }
 }
 
-/// The executions of a folder, the newest `keep` of them; older journals are removed.
+/// The executions of a folder, the newest `keep` of them; older journals are removed. A journal that cannot be read stops
+/// nothing: it is put aside under another name, and told of.
 pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     paths.sort();
     let old = paths.len().saturating_sub(keep);
     for path in paths.drain(..old) {
-        fs::remove_file(path)?;
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!("the old journal {} cannot be removed: {error}", path.display());
+        }
     }
-    let read = |path: PathBuf| replay(&path).with_context(|| format!("{} is damaged; remove it", path.display()));
-    paths.into_iter().map(read).filter_map(Result::transpose).collect()
+    Ok(paths.into_iter().filter_map(|path| read(&path)).collect())
+}
+
+/// `None` for one that never began, or cannot be read.
+fn read(path: &Path) -> Option<Recorded> {
+    match replay(path) {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            let aside = path.with_extension("jsonl.damaged");
+            let kept = match fs::rename(path, &aside) {
+                Ok(()) => format!("it is kept as {}", aside.display()),
+                Err(error) => format!("it cannot be put aside: {error}"),
+            };
+            tracing::warn!("the journal of an execution is damaged, which is forgotten; {kept}: {error:#}");
+            None
+        }
+    }
 }
 
 /// `None` for one that never began: whoever started it was never told that it did.
@@ -104,10 +145,12 @@ fn replay(path: &Path) -> Result<Option<Recorded>> {
     let mut line = Vec::new();
     let mut whole = lines.read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {
+        tracing::warn!("the journal {} was cut before its execution began: it is removed", path.display());
         fs::remove_file(path)?;
         return Ok(None);
     }
-    let start: Start = serde_json::from_slice(&line)?;
+    let mut number = 1;
+    let start: Start = serde_json::from_slice(&line).context("line 1")?;
     let machine = Machine::parse(&start.definition)?;
     let (mut execution, orders) = Execution::start(machine, start.identity, start.input, start.at);
     let mut open: HashMap<Token, Order> = HashMap::new();
@@ -116,10 +159,14 @@ fn replay(path: &Path) -> Result<Option<Recorded>> {
         line.clear();
         let read = lines.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
+            if read > 0 {
+                tracing::warn!("the last line of the journal {} was cut: it is dropped", path.display());
+            }
             break;
         }
+        number += 1;
         whole += read;
-        let happened: Happened = serde_json::from_slice(&line)?;
+        let happened: Happened = serde_json::from_slice(&line).with_context(|| format!("line {number}"))?;
         match &happened.signal {
             Signal::TaskSucceeded { token, .. } | Signal::TaskFailed { token, .. } | Signal::Woken { token } => {
                 open.remove(token);
@@ -128,12 +175,10 @@ fn replay(path: &Path) -> Result<Option<Recorded>> {
         }
         note(&mut open, execution.handle(&happened.signal, happened.at, happened.random));
     }
-    let file = OpenOptions::new().append(true).open(path)?;
-    // What happens next begins a line of its own.
-    file.set_len(u64::try_from(whole)?)?;
+    let journal = Journal { path: path.to_owned(), length: u64::try_from(whole)? };
     let running = execution.status == Status::Running;
     let rearm = open.values().filter(|order| running && matches!(order, Order::Wake { .. })).cloned().collect();
-    Ok(Some(Recorded { execution, journal: Journal { file }, rearm, open }))
+    Ok(Some(Recorded { execution, journal, rearm, open }))
 }
 
 fn note(open: &mut HashMap<Token, Order>, orders: Vec<Order>) {

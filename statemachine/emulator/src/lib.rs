@@ -27,6 +27,7 @@
 //!     folder: folder.path().to_owned(),
 //!     goes_on: true,
 //!     service: Arc::new(Echo),
+//!     ended: Arc::new(|_| {}),
 //!     clock: || "2026-01-01T00:00:00Z".parse().expect("a time"),
 //! };
 //! let greeter = json!({
@@ -58,4 +59,4 @@ pub use entry::Entry;
 pub use machine::StateMachine;
 pub use refusal::Refusal;
 pub use service::{CallFailed, Called, Service};
-pub use states::{Settings, StepFunctions};
+pub use states::{Ended, Settings, StepFunctions};

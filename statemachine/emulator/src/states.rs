@@ -24,6 +24,12 @@ const KEEP: usize = 1_000;
 /// By start and ARN: in the order of time.
 type Executions = BTreeMap<(DateTime<Utc>, String), Arc<Entry>>;
 
+/// Who is told of an execution that has ended. It is called while the execution is locked.
+pub type Ended = Arc<dyn Fn(&Execution) + Send + Sync>;
+
+/// The time between two tries to write a journal.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Where the service stands.
 pub struct Settings {
     /// For ARNs.
@@ -36,6 +42,8 @@ pub struct Settings {
     pub goes_on: bool,
     /// What tasks call.
     pub service: Arc<dyn Service>,
+    /// Who is told of every execution that has ended, once a time that it ends. Nobody sees the end before.
+    pub ended: Ended,
     /// The time, to the millisecond.
     pub clock: fn() -> DateTime<Utc>,
 }
@@ -55,7 +63,8 @@ impl StepFunctions {
     /// go on, if the settings say so. To be called inside of a Tokio runtime.
     ///
     /// # Errors
-    /// When a definition uses what the interpreter does not do, or a journal cannot be read.
+    /// When a definition uses what the interpreter does not do, or the folder cannot be read. A journal that is damaged is
+    /// put aside and told of; the others are read.
     pub fn open(settings: Settings, machines: impl IntoIterator<Item = (String, Value)>) -> Result<Arc<Self>> {
         let deploy = |(name, definition)| {
             let machine = StateMachine::new(&settings.region, &settings.account, name, definition)?;
@@ -128,6 +137,7 @@ impl StepFunctions {
         let journal = Journal::create(&self.settings.folder, &identity, &input, &machine.definition, now)
             .map_err(|error| Refusal::new("ServiceException", format!("{error:#}")))?;
         let (execution, orders) = Execution::start(Arc::clone(&machine.machine), identity, input, now);
+        self.tell(&execution);
         Ok(self.drive(execution, journal, orders))
     }
 
@@ -162,12 +172,45 @@ impl StepFunctions {
             }
             entry.changed();
             let Some(signal) = signals.recv().await else { return };
-            let (now, random) = (self.now(), fastrand::u32(0..=1_000_000));
-            // What happened is written before it has an effect, so that a restart sees no less than anybody saw.
-            if let Err(error) = journal.append(&signal, now, random) {
-                journal_failed(&error);
+            let (now, random) = self.write(&mut journal, &signal).await;
+            let mut execution = entry.read();
+            let was = (execution.status, execution.redrives);
+            orders = execution.handle(&signal, now, random);
+            // A redrive may end at once as the execution had ended before: that is an end of its own.
+            if (execution.status, execution.redrives) != was {
+                self.tell(&execution);
             }
-            orders = entry.read().handle(&signal, now, random);
+        }
+    }
+
+    /// Writes down what happened before it has an effect, so that a restart sees no less than anybody saw. While that is
+    /// not possible (the disk is full) the execution waits: gone on without its journal, it would do after a restart a
+    /// second time, and otherwise, what it had done already.
+    async fn write(&self, journal: &mut Journal, signal: &Signal) -> (DateTime<Utc>, u32) {
+        let random = fastrand::u32(0..=1_000_000);
+        let mut failed = false;
+        loop {
+            let now = self.now();
+            match journal.append(signal, now, random) {
+                Ok(()) => {
+                    if failed {
+                        tracing::info!("an execution goes on: its journal is written again");
+                    }
+                    return (now, random);
+                }
+                Err(error) if !failed => {
+                    tracing::warn!("an execution waits, because its journal cannot be written: {error:#}");
+                    failed = true;
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    fn tell(&self, execution: &Execution) {
+        if execution.status != Status::Running {
+            (self.settings.ended)(execution);
         }
     }
 
@@ -196,9 +239,4 @@ impl StepFunctions {
             }
         }
     }
-}
-
-/// A journal that cannot be written costs the memory of this run, not the run.
-fn journal_failed(error: &anyhow::Error) {
-    tracing::warn!("the journal of an execution cannot be written: {error:#}");
 }

@@ -21,6 +21,10 @@ enumeration! {
         SourceSchemaChanged,
         /// The source refuses a statement for another reason.
         SourceRefused,
+        /// The source is another server or database than the one that the warehouse's rows came from.
+        SourceReplaced,
+        /// The source crashed, was put back or failed over in the middle of a batch.
+        SourceRestarted,
         /// S3 does not answer or asks to slow down.
         LakeUnavailable,
         /// S3 denies the request, or the bucket does not exist.
@@ -35,8 +39,10 @@ enumeration! {
         WarehouseAccessDenied,
         /// A warehouse table has another shape than the catalogue says.
         WarehouseSchemaMismatch,
-        /// The warehouse does not hold the batch that this one builds on.
-        WarehouseBehind,
+        /// A warehouse table belongs to another pipeline.
+        WarehouseTargetTaken,
+        /// The warehouse is the source: a target would be loaded into a table that is read.
+        WarehouseIsSource,
         /// The warehouse refuses a statement for another reason.
         WarehouseRefused,
         /// More rows than the limit have values that the warehouse cannot take.
@@ -47,13 +53,19 @@ enumeration! {
         SecretUnavailable,
         /// A setting or the catalogue is missing or wrong.
         Misconfigured,
+        /// A function has another catalogue than the run was planned by.
+        DeploymentInProgress,
+        /// The input that an execution was started with is not understood.
+        InputRefused,
         /// A phase of the pipeline failed and waits for a redrive; raised by `halt` alone.
+        CheckpointFailed,
+        /// See [`Fault::CheckpointFailed`].
         PlanFailed,
-        /// See [`Fault::PlanFailed`].
+        /// See [`Fault::CheckpointFailed`].
         ExtractFailed,
-        /// See [`Fault::PlanFailed`].
+        /// See [`Fault::CheckpointFailed`].
         TransformFailed,
-        /// See [`Fault::PlanFailed`].
+        /// See [`Fault::CheckpointFailed`].
         LoadFailed,
         /// The program is wrong.
         Bug,
@@ -73,6 +85,9 @@ pub struct Retry {
 
 /// A moment's trouble: together under a minute, because the next schedule is five minutes away.
 pub const TRANSIENT: Retry = Retry { interval_seconds: 1, max_attempts: 4, max_delay_seconds: 15 };
+
+/// A deployment updates its functions one after the other, in a minute or two.
+const DEPLOYMENT: Retry = Retry { interval_seconds: 5, max_attempts: 5, max_delay_seconds: 60 };
 
 impl Fault {
     /// The name on the wire: Lambda's `errorType`, Step Functions' `Error`.
@@ -120,11 +135,21 @@ impl Fault {
             Self::SourceSchemaChanged => (
                 "Source.SchemaChanged",
                 None,
-                "bring pipeline.toml in line with the source (`datadetox check --source URL` lists every difference), deploy, then start a new run",
+                "bring pipeline.toml in line with the source (`datadetox check --source URL` lists every difference) and start a new run; or undo the change in the source and redrive",
             ),
             Self::SourceRefused => {
                 ("Source.Refused", None, "read the database's message, correct its cause, then redrive")
             }
+            Self::SourceReplaced => (
+                "Source.Replaced",
+                None,
+                "correct the source's URL and redrive; if this server is meant, `datadetox start --adopt-source` reads everything from it",
+            ),
+            Self::SourceRestarted => (
+                "Source.Restarted",
+                None,
+                "nothing to repair: start a new run, or wait for the next one, which reads again what it has to",
+            ),
             Self::LakeUnavailable => (
                 "Lake.Unavailable",
                 Some(TRANSIENT),
@@ -138,7 +163,7 @@ impl Fault {
             Self::LakeCorrupt => (
                 "Lake.Corrupt",
                 None,
-                "an object was lost or altered: start a new run, which reads its table again (`datadetox start --full` where an older batch wrote it)",
+                "an object was lost or altered: start a new run, or wait for the next one, which reads its table again",
             ),
             Self::WarehouseUnavailable => (
                 "Warehouse.Unavailable",
@@ -160,10 +185,15 @@ impl Fault {
                 None,
                 "change the table or pipeline.toml so that both agree (`datadetox check --warehouse URL` lists every difference), then redrive",
             ),
-            Self::WarehouseBehind => (
-                "Warehouse.Behind",
+            Self::WarehouseTargetTaken => (
+                "Warehouse.TargetTaken",
                 None,
-                "nothing to repair: the next run reads every table in full and fills the warehouse again",
+                "give the target another name or the pipeline another schema ([warehouse] schema), then start a new run",
+            ),
+            Self::WarehouseIsSource => (
+                "Warehouse.IsSource",
+                None,
+                "correct the URL of the warehouse or of the source: a target may not be a table that is read; then redrive",
             ),
             Self::WarehouseRefused => {
                 ("Warehouse.Refused", None, "read the database's message, correct its cause, then redrive")
@@ -186,6 +216,15 @@ impl Fault {
             Self::Misconfigured => {
                 ("Misconfigured", None, "correct the setting that the message names and deploy again")
             }
+            Self::DeploymentInProgress => (
+                "Deployment.InProgress",
+                Some(DEPLOYMENT),
+                "wait until the deployment has ended, then start a new run: one that began before it cannot be finished",
+            ),
+            Self::InputRefused => {
+                ("Input.Refused", None, "start a run with the input {}, or {\"full\": true} to read everything")
+            }
+            Self::CheckpointFailed => ("CheckpointFailed", None, HELD),
             Self::PlanFailed => ("PlanFailed", None, HELD),
             Self::ExtractFailed => ("ExtractFailed", None, HELD),
             Self::TransformFailed => ("TransformFailed", None, HELD),
@@ -292,7 +331,8 @@ mod tests {
     fn only_what_may_pass_by_itself_is_retried() {
         let retried: Vec<_> =
             Fault::ALL.iter().filter(|fault| fault.retry().is_some()).map(|fault| fault.name()).collect();
-        assert!(retried.iter().all(|name| name.ends_with(".Unavailable") || name.ends_with(".Busy")), "{retried:?}");
+        let passes = |name: &&str| [".Unavailable", ".Busy", ".InProgress"].iter().any(|end| name.ends_with(end));
+        assert!(retried.iter().all(passes), "{retried:?}");
     }
 
     #[test]

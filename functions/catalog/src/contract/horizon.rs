@@ -47,25 +47,50 @@ impl Horizon {
         next.0.saturating_sub(self.0) >= HALF
     }
 
-    /// Whether a row with this transaction id was written at or after it.
-    #[must_use]
-    pub fn is_at_or_before(self, version: u32) -> bool {
-        (u64::from(version) + CIRCLE - self.of_a_row()) % CIRCLE < HALF
-    }
-
     /// The condition on a row of the source: written at or after this.
+    ///
+    /// A row whose transaction is further back than half of the circle looks as if it came after; so what a statement can
+    /// see at all is the other bound. `age()` would do the same and never be counted by several processes at once.
     #[must_use]
     pub fn written_since(self) -> String {
-        // age() counts back from the newest transaction; a scalar subquery is evaluated once, not once a row.
-        format!("age(xmin) <= (SELECT age('{}'::xid))", self.of_a_row())
+        let since = distance("xmin::text::bigint", self);
+        // A scalar subquery is evaluated once, not once a row.
+        format!("{since} < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - {self})")
+    }
+}
+
+/// How far a row's transaction id is after a horizon on the circle, in SQL.
+fn distance(version: &str, horizon: Horizon) -> String {
+    format!("({version} - {} + {CIRCLE}) % {CIRCLE}", horizon.of_a_row())
+}
+
+/// The transactions from one horizon up to a later one: less than half of the circle apart, so that it is clear of a row
+/// whether it was written in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The first transaction in it.
+    pub from: Horizon,
+    /// The first one after it.
+    pub until: Horizon,
+}
+
+impl Window {
+    fn length(self) -> u64 {
+        self.until.0.saturating_sub(self.from.0).min(HALF)
     }
 
-    /// The same condition on the row `alias` of a stage, where the transaction id is a `bigint`; false where it is null, as
-    /// that of a view's row.
+    /// Whether a row with this transaction id was written in it.
     #[must_use]
-    pub fn staged_since(self, alias: &'static str) -> String {
-        let column = format!("{alias}.\"{ROW_VERSION}\"");
-        format!("coalesce((({column} - {} + {CIRCLE}) % {CIRCLE}) < {HALF}, false)", self.of_a_row())
+    pub fn holds(self, version: u32) -> bool {
+        (u64::from(version) + CIRCLE - self.from.of_a_row()) % CIRCLE < self.length()
+    }
+
+    /// The same as a condition on the row `alias` of a stage, where the transaction id is a `bigint`; false where it is
+    /// null, as that of a view's row.
+    #[must_use]
+    pub fn holds_staged(self, alias: &'static str) -> String {
+        let version = distance(&format!("{alias}.\"{ROW_VERSION}\""), self.from);
+        format!("coalesce({version} < {}, false)", self.length())
     }
 }
 
@@ -91,11 +116,24 @@ mod tests {
 
     #[test]
     fn transaction_ids_compare_across_the_wrap_around() {
-        let is_since = |version: u32, horizon: u64| Horizon::new(horizon).is_at_or_before(version);
+        let is_since = |version: u32, horizon: u64| {
+            Window { from: Horizon::new(horizon), until: Horizon::new(horizon + 1_000) }.holds(version)
+        };
         assert!(is_since(100, 100) && is_since(101, 100) && !is_since(99, 100));
         assert!(is_since(5, u64::from(u32::MAX) - 5), "five is after the wrap");
         assert!(!is_since(u32::MAX - 5, CIRCLE + 5), "the horizon is after the wrap");
         assert!(is_since(7, 3 * CIRCLE + 7), "the epoch does not matter");
+    }
+
+    #[test]
+    fn a_row_of_half_a_circle_ago_was_not_written_since() {
+        let now = 3 * CIRCLE;
+        let window = Window { from: Horizon::new(now), until: Horizon::new(now + 50) };
+        let version = |written: u64| u32::try_from(written % CIRCLE).unwrap();
+        assert!(window.holds(version(now)) && window.holds(version(now + 49)));
+        for before in [1, HALF - 1, HALF, HALF + 1, CIRCLE - 51] {
+            assert!(!window.holds(version(now - before)), "{before} transactions ago");
+        }
     }
 
     #[test]
@@ -117,20 +155,23 @@ mod tests {
     #[test]
     fn its_conditions_in_sql() {
         let horizon = Horizon::new(CIRCLE + 7);
-        expect!["age(xmin) <= (SELECT age('7'::xid))"].assert_eq(&horizon.written_since());
-        expect![[r#"coalesce(((o."_xmin" - 7 + 4294967296) % 4294967296) < 2147483648, false)"#]]
-            .assert_eq(&horizon.staged_since("o"));
+        expect!["(xmin::text::bigint - 7 + 4294967296) % 4294967296 < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 4294967303)"].assert_eq(&horizon.written_since());
+        let window = Window { from: horizon, until: Horizon::new(CIRCLE + 11) };
+        expect![[r#"coalesce((o."_xmin" - 7 + 4294967296) % 4294967296 < 4, false)"#]]
+            .assert_eq(&window.holds_staged("o"));
     }
 
     proptest! {
         #[test]
         fn a_row_within_half_a_circle_compares_as_its_whole_transaction_id_does(
             horizon in HALF..u64::MAX - CIRCLE,
+            length in 0..HALF,
             distance in -(1_i64 << 31)..(1_i64 << 31),
         ) {
             let written = horizon.checked_add_signed(distance).unwrap();
             let version = u32::try_from(written % CIRCLE).unwrap();
-            prop_assert_eq!(Horizon::new(horizon).is_at_or_before(version), written >= horizon);
+            let window = Window { from: Horizon::new(horizon), until: Horizon::new(horizon + length) };
+            prop_assert_eq!(window.holds(version), written >= horizon && written < horizon + length);
         }
     }
 }

@@ -6,7 +6,7 @@
 //!             <table>/<batch>/manifest.json
 //! processed   <target>/<batch>/part-<n>-<attempt>.parquet
 //!             <target>/<batch>/manifest.json
-//!             _commits/<time, counted down>-<batch>.json
+//!             _states/<batch>-<attempt>.json
 //! ```
 //!
 //! Every object is created once and never overwritten. A manifest is written last: of two writers the first wins.
@@ -14,24 +14,23 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::DateTime;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::contract::batch::{Batch, BatchName};
+use crate::contract::batch::BatchName;
 use crate::sql::Ident;
 
 /// What stays as it is in a key; S3 takes more, but every tool agrees on these.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// The prefix of all commits.
-pub const COMMITS: &str = "_commits/";
+/// The prefix of all states.
+pub const STATES: &str = "_states/";
 
 /// One of the two buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bucket {
     /// What was read of the source: CSV.
     Ingestion,
-    /// What goes into the warehouse: Parquet, and the commits.
+    /// What goes into the warehouse: Parquet, and the states.
     Processed,
 }
 
@@ -90,7 +89,7 @@ pub enum Key {
         batch: BatchName,
         /// From 1.
         number: u32,
-        /// Distinguishes the tries of one step; letters, digits and hyphens.
+        /// Distinguishes the tries of one step; letters and digits.
         attempt: String,
         /// CSV or Parquet.
         format: Format,
@@ -111,8 +110,13 @@ pub enum Key {
         /// Its batch.
         batch: BatchName,
     },
-    /// A batch that is in the warehouse.
-    Commit(Batch),
+    /// What the pipeline knows of the source after a batch; it counts when the ledger names it.
+    State {
+        /// Its batch.
+        batch: BatchName,
+        /// As of a part.
+        attempt: String,
+    },
 }
 
 impl Key {
@@ -135,7 +139,7 @@ impl Key {
     }
 }
 
-/// One part of a key. A leading underscore is encoded, so that no table is called `_commits`.
+/// One part of a key. A leading underscore is encoded, so that no table is called `_states`.
 fn segment(name: &str) -> String {
     let encoded = utf8_percent_encode(name, SEGMENT).to_string();
     match encoded.strip_prefix('_') {
@@ -154,11 +158,7 @@ impl fmt::Display for Key {
                 write!(f, "{}slice-{number:06}.json", batch_folder(owner, batch))
             }
             Self::Manifest { owner, batch } => write!(f, "{}manifest.json", batch_folder(owner, batch)),
-            Self::Commit(batch) => {
-                // S3 lists keys in ascending order and has no descending one: counted down, the newest comes first.
-                let countdown = i64::MAX - batch.started.timestamp_millis();
-                write!(f, "{COMMITS}{countdown:019}-{}.json", segment(batch.name.as_str()))
-            }
+            Self::State { batch, attempt } => write!(f, "{STATES}{}-{attempt}.json", segment(batch.as_str())),
         }
     }
 }
@@ -182,11 +182,9 @@ impl FromStr for Key {
 
 fn parse(text: &str) -> Option<Key> {
     let decode = |segment: &str| percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned);
-    if let Some(commit) = text.strip_prefix(COMMITS) {
-        let (countdown, name) = commit.strip_suffix(".json")?.split_at_checked(19)?;
-        let millis = i64::MAX.checked_sub(countdown.parse().ok()?)?;
-        let name = BatchName::new(decode(name.strip_prefix('-')?)?).ok()?;
-        return Some(Key::Commit(Batch { started: DateTime::from_timestamp_millis(millis)?, name }));
+    if let Some(state) = text.strip_prefix(STATES) {
+        let (batch, attempt) = state.strip_suffix(".json")?.rsplit_once('-')?;
+        return Some(Key::State { batch: BatchName::new(decode(batch)?).ok()?, attempt: attempt.to_owned() });
     }
     let mut segments = text.split('/');
     let (owner, batch, file) = (segments.next()?, segments.next()?, segments.next()?);
@@ -213,10 +211,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn batch(millis: i64, name: &str) -> Batch {
-        Batch { started: DateTime::from_timestamp_millis(millis).unwrap(), name: BatchName::new(name).unwrap() }
-    }
-
     #[test]
     fn keys_read_as_designed() {
         let owner = Ident::new("sales_order").unwrap();
@@ -235,19 +229,10 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_commit_lists_first() {
-        let mut keys: Vec<String> = [(1_000, "a"), (2_000, "b"), (1_700_000_000_000, "c")]
-            .map(|(ms, name)| Key::Commit(batch(ms, name)).to_string())
-            .into();
-        keys.sort();
-        assert!(keys[0].ends_with("-c.json") && keys[2].ends_with("-a.json"), "{keys:?}");
-    }
-
-    #[test]
-    fn no_table_can_stand_where_commits_stand() {
-        let owner = Ident::new("_commits").unwrap();
+    fn no_table_can_stand_where_states_stand() {
+        let owner = Ident::new("_states").unwrap();
         let name = BatchName::new("b").unwrap();
-        assert!(!Key::manifest(&owner, &name).to_string().starts_with(COMMITS));
+        assert!(!Key::manifest(&owner, &name).to_string().starts_with(STATES));
     }
 
     proptest! {
@@ -256,17 +241,16 @@ mod tests {
             owner in "[a-zA-Z_ éß/%.'\"-]{1,20}",
             name in "[a-zA-Z0-9._!()=@+ /%:é-]{1,80}",
             number in 1u32..=999_999,
-            attempt in "[a-z0-9-]{1,12}",
+            attempt in "[a-z0-9]{1,12}",
             csv: bool,
-            millis in 0i64..4_102_444_800_000,
         ) {
             let (owner, name) = (Ident::new(owner).unwrap(), BatchName::new(name).unwrap());
             let format = if csv { Format::Csv } else { Format::Parquet };
             for key in [
-                Key::Part { owner: owner.clone(), batch: name.clone(), number, attempt, format },
+                Key::Part { owner: owner.clone(), batch: name.clone(), number, attempt: attempt.clone(), format },
                 Key::Slice { owner: owner.clone(), batch: name.clone(), number },
                 Key::manifest(&owner, &name),
-                Key::Commit(batch(millis, name.as_str())),
+                Key::State { batch: name.clone(), attempt },
             ] {
                 let text = key.to_string();
                 prop_assert_eq!(text.parse::<Key>().unwrap(), key, "{}", text);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::batch::Batch;
+use crate::contract::batch::{Batch, BatchName};
+use crate::contract::horizon::Window;
 use crate::contract::message::Read;
+use crate::contract::state::{SourceIdentity, TableState};
 use crate::model::SourceColumn;
 use crate::sql::Ident;
 
@@ -47,6 +49,15 @@ pub struct ExtractManifest {
     pub batch: Batch,
     /// What was asked for.
     pub read: Read,
+    /// The fingerprint of the table in the catalogue that it was read by.
+    pub definition: String,
+    /// The server that was read.
+    pub source: SourceIdentity,
+    /// What is known of the table once this batch is in the warehouse: what was read decides, whatever is planned later.
+    pub state: TableState,
+    /// The transactions that the next batch brings again: from the batch's horizon to the last one that this read could
+    /// see.
+    pub window: Window,
     /// The CSV's columns, without the row version at its end.
     pub columns: Vec<ManifestColumn>,
     /// Parts in order.
@@ -73,6 +84,14 @@ pub struct TransformManifest {
     pub target: Ident,
     /// The batch.
     pub batch: Batch,
+    /// The fingerprint of the target in the catalogue that it was made by.
+    pub definition: String,
+    /// By source table the batch that holds what it was made of.
+    pub sources: BTreeMap<Ident, Option<BatchName>>,
+    /// Whether it was made of every row of its origin; what is not among them is gone from the source.
+    pub whole: bool,
+    /// That of its origin's read; `None` for a calendar.
+    pub window: Option<Window>,
     /// The Parquet's columns, without the row version at its end.
     pub columns: Vec<ManifestColumn>,
     /// Parts in order.
@@ -90,10 +109,18 @@ pub struct TransformManifest {
 /// A row that the warehouse cannot take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
-    /// Its source key, the columns joined by `,`.
-    pub key: String,
+    /// Its source key: each column as the source printed it, `None` where it is null.
+    pub key: Vec<Option<String>>,
     /// Why: names the column and the value.
     pub reason: String,
     /// The row as the source printed it.
     pub row: BTreeMap<String, Option<String>>,
+}
+
+impl Reject {
+    /// Its key for people: `7, a`.
+    #[must_use]
+    pub fn shown_key(&self) -> String {
+        self.key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
+    }
 }

@@ -4,13 +4,55 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::contract::batch::{Batch, BatchName};
+use crate::contract::fault::{Error, Fault, Result};
 use crate::contract::horizon::Horizon;
-use crate::contract::state::Commit;
+use crate::contract::state::{SourceIdentity, State, TableState};
 use crate::sql::Ident;
 
-/// What `plan` is asked. Every member comes from the context object.
+/// What `checkpoint` is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckpointRequest {
+    /// Name and start of the execution.
+    pub batch: Batch,
+    /// The fingerprint of the catalogue that the state machine was made from.
+    pub catalogue: String,
+    /// The execution's input, as it was given.
+    #[serde(default)]
+    pub input: Value,
+}
+
+/// What the warehouse holds, as `checkpoint` found it. It decides what a batch builds on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The newest batch in it; `None` where there is none.
+    pub base: Option<Base>,
+    /// Targets that are missing, or have lost rows, each with what was found: they are made anew from a full read.
+    pub rebuild: BTreeMap<Ident, String>,
+    /// The warehouse's own database.
+    pub warehouse: Option<SourceIdentity>,
+    /// Rows that wait in the reject table.
+    pub waiting: u64,
+    /// What was found that a person should hear of, a sentence each; empty when all is well.
+    pub alerts: Vec<String>,
+    /// Whether there is any of that: a state machine cannot count.
+    pub noticed: bool,
+}
+
+/// The batch that another one builds on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Its name.
+    pub batch: BatchName,
+    /// The server that its rows came from.
+    pub source: SourceIdentity,
+    /// The key of its state in the lake.
+    pub state: String,
+}
+
+/// What `plan` is asked. Every member comes from the context object, or from `checkpoint`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanRequest {
     /// ARN of the state machine.
@@ -19,17 +61,53 @@ pub struct PlanRequest {
     pub execution: String,
     /// Name and start of the execution.
     pub batch: Batch,
-    /// The execution's input.
+    /// The fingerprint of the catalogue that the state machine was made from.
+    pub catalogue: String,
+    /// What the warehouse holds.
+    pub checkpoint: Checkpoint,
+    /// The execution's input, as it was given.
     #[serde(default)]
-    pub input: RunInput,
+    pub input: Value,
 }
 
 /// The input of an execution. Unknown members are left alone: schedulers add their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunInput {
     /// Read every table in full, whatever changed.
     pub full: bool,
+    /// The source is meant, though it is another server than the one that the warehouse's rows came from.
+    pub adopt_source: bool,
+}
+
+impl RunInput {
+    /// Reads an execution's input; none at all is an empty one.
+    ///
+    /// # Errors
+    /// `Input.Refused` for what is no object, or a member of another type.
+    pub fn read(input: &Value) -> Result<Self> {
+        if input.is_null() {
+            return Ok(Self::default());
+        }
+        let refused = |what: String| Error::new(Fault::InputRefused, what);
+        if !input.is_object() {
+            return Err(refused(format!("the run's input is no JSON object: {}", kind(input))));
+        }
+        serde_json::from_value(input.clone())
+            .map_err(|error| refused(format!("the run's input cannot be read: {error}")))
+    }
+}
+
+/// What a JSON value is, for messages: never the value itself.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
 }
 
 /// What `plan` found.
@@ -53,16 +131,26 @@ pub struct Plan {
     pub reason: String,
     /// This execution's batch.
     pub batch: Batch,
-    /// The transaction horizon of this batch: rows at or after it will be delivered again by the next one.
-    pub horizon: Horizon,
-    /// The committed batch that this one builds on.
+    /// The server that is read, and the transaction horizon that every reader of it must have come to; `None` unless
+    /// something is read.
+    pub source: Option<SourceAt>,
+    /// The batch that this one builds on.
     pub base: Option<BatchName>,
     /// By source table; every table of the catalogue.
     pub tables: BTreeMap<Ident, TablePlan>,
     /// By target; every target of the catalogue.
     pub targets: BTreeMap<Ident, TargetPlan>,
-    /// What `load` commits.
-    pub next: Option<Commit>,
+    /// What `load` commits, without the tables that are read: what is known of those, their reads say.
+    pub next: Option<State>,
+}
+
+/// A server at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceAt {
+    /// The server.
+    pub identity: SourceIdentity,
+    /// Every transaction before it has ended.
+    pub horizon: Horizon,
 }
 
 /// What is read of a table in this batch.
@@ -92,6 +180,10 @@ pub struct TablePlan {
     pub expected_rows: Option<u64>,
     /// Whether its rows carry a transaction id (a view's do not).
     pub versioned: bool,
+    /// The fingerprint of the table in the catalogue that was planned by.
+    pub definition: String,
+    /// What will be known of it once it is read; `None` where nothing is.
+    pub state: Option<TableState>,
 }
 
 /// The plan for one dimension or fact.
@@ -103,6 +195,10 @@ pub struct TargetPlan {
     pub sources: BTreeMap<Ident, Option<BatchName>>,
     /// Whether only the load can tell that its key is unique (its origin is a view).
     pub verify_key: bool,
+    /// The fingerprint of the target in the catalogue that was planned by.
+    pub definition: String,
+    /// Whether the warehouse's table is missing or has lost rows, so that it is made anew.
+    pub rebuild: bool,
 }
 
 /// What `extract` is asked.
@@ -112,6 +208,8 @@ pub struct ExtractRequest {
     pub batch: Batch,
     /// The table.
     pub table: Ident,
+    /// The server that was planned for; `None` where nothing is read.
+    pub source: Option<SourceAt>,
     /// What to read of it.
     pub plan: TablePlan,
 }
@@ -141,6 +239,8 @@ pub struct Extracted {
     pub rows: u64,
     /// Bytes written so far.
     pub bytes: u64,
+    /// What is known of the table once this is in the warehouse; `None` unless it is read to its end.
+    pub state: Option<TableState>,
 }
 
 /// What `transform` is asked.
@@ -148,8 +248,6 @@ pub struct Extracted {
 pub struct TransformRequest {
     /// The batch.
     pub batch: Batch,
-    /// Its transaction horizon.
-    pub horizon: Horizon,
     /// The dimension or fact.
     pub target: Ident,
     /// What it is made of.
@@ -178,14 +276,14 @@ pub struct Transformed {
 pub struct LoadRequest {
     /// The batch.
     pub batch: Batch,
-    /// Its transaction horizon.
-    pub horizon: Horizon,
-    /// The committed batch it builds on.
+    /// The batch it builds on: it is loaded only while that one is the newest.
     pub base: Option<BatchName>,
     /// What was built.
     pub targets: BTreeMap<Ident, TargetPlan>,
-    /// What to commit.
-    pub next: Commit,
+    /// What was read, table by table.
+    pub extracted: Vec<Extracted>,
+    /// What to commit, without the tables that were read.
+    pub next: State,
 }
 
 /// How a load ended.
@@ -213,6 +311,12 @@ pub struct Counts {
     pub deferred: u64,
     /// Rows that the warehouse cannot take, newly or with another content: they are in the reject table.
     pub rejected: u64,
+    /// Rows that waited in the reject table and are gone from the source.
+    #[serde(default)]
+    pub gone: u64,
+    /// Newest versions that were given the values of columns that are new.
+    #[serde(default)]
+    pub filled: u64,
 }
 
 /// What `load` answers.
@@ -224,10 +328,13 @@ pub struct Loaded {
     pub targets: BTreeMap<Ident, Counts>,
     /// Rows rejected by this batch, over all targets.
     pub rejected: u64,
-    /// When the batch became visible.
-    pub committed_at: DateTime<Utc>,
-    /// Milliseconds from the plan's snapshot of the source to that moment: how far behind the warehouse was then.
-    pub freshness_ms: u64,
+    /// Rows that wait in the reject table now, of this batch and of earlier ones.
+    pub waiting: u64,
+    /// When the batch became visible; `None` where it did not.
+    pub committed_at: Option<DateTime<Utc>>,
+    /// Milliseconds from the start of its execution to that moment: how far behind the warehouse was then. `None` where
+    /// nothing became visible.
+    pub freshness_ms: Option<u64>,
 }
 
 /// What `halt` is asked.
@@ -246,6 +353,8 @@ pub struct HaltRequest {
 /// A phase of the pipeline, as the state machine calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
+    /// What does the warehouse hold?
+    Checkpoint,
     /// What changed?
     Plan,
     /// Source → CSV.
@@ -293,11 +402,13 @@ mod tests {
             reason: "changed".into(),
             expected_rows: None,
             versioned: true,
+            definition: "d".into(),
+            state: None,
         };
         let json = serde_json::to_value(&plan).unwrap();
         assert_eq!(
             json,
-            serde_json::json!({"read": "since", "horizon": 7, "reason": "changed", "expected_rows": null, "versioned": true})
+            serde_json::json!({"read": "since", "horizon": 7, "reason": "changed", "expected_rows": null, "versioned": true, "definition": "d", "state": null})
         );
         assert_eq!(serde_json::from_value::<TablePlan>(json).unwrap(), plan);
     }
@@ -312,7 +423,14 @@ mod tests {
 
     #[test]
     fn an_input_may_hold_more_than_we_read() {
-        let input: RunInput = serde_json::from_str(r#"{"time":"x"}"#).unwrap();
-        assert_eq!(input, RunInput::default());
+        let read = |input: &str| RunInput::read(&serde_json::from_str(input).unwrap());
+        assert_eq!(read(r#"{"time":"x"}"#).unwrap(), RunInput::default());
+        assert_eq!(read("null").unwrap(), RunInput::default());
+        assert_eq!(read(r#"{"full":true}"#).unwrap(), RunInput { full: true, adopt_source: false });
+        for (input, word) in [("[1]", "a list"), (r#""now""#, "a text"), (r#"{"full":"yes"}"#, "expected a boolean")] {
+            let error = read(input).unwrap_err();
+            assert_eq!(error.fault(), Fault::InputRefused);
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 }

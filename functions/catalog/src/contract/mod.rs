@@ -1,5 +1,7 @@
 //! What functions say to each other, through the state machine and through the lake. They meet here and nowhere else.
 
+pub(crate) mod agreement;
+pub mod alert;
 pub(crate) mod batch;
 pub mod fault;
 pub(crate) mod horizon;

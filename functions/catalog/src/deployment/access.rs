@@ -2,8 +2,8 @@
 
 use crate::contract::side::Side;
 use crate::deployment::Function;
-use crate::key::{Bucket, COMMITS, Key};
-use crate::model::Catalog;
+use crate::key::{Bucket, Key, STATES};
+use crate::model::{Capture, Catalog};
 
 /// The reach of one function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,10 +22,19 @@ impl Catalog {
     /// What a function of this catalogue has to reach.
     #[must_use]
     pub fn access(&self, function: Function<'_>) -> Access {
-        let commits = || (Bucket::Processed, COMMITS.to_owned());
+        let states = || (Bucket::Processed, STATES.to_owned());
         match function {
+            Function::Checkpoint => Access { database: Some(Side::Warehouse), ..Access::default() },
+            // What it builds on, and whether the whole copies of earlier batches are still what was written.
             Function::Plan => {
-                Access { reads: vec![commits()], database: Some(Side::Source), executions: true, ..Access::default() }
+                let kept = self.source.tables.iter().filter(|table| table.capture == Capture::Snapshot);
+                let copies = kept.map(|table| (Bucket::Ingestion, Key::folder(&table.name)));
+                Access {
+                    reads: std::iter::once(states()).chain(copies).collect(),
+                    database: Some(Side::Source),
+                    executions: true,
+                    ..Access::default()
+                }
             }
             Function::Extract(table) => {
                 let own = vec![(Bucket::Ingestion, Key::folder(&table.name))];
@@ -37,10 +46,10 @@ impl Catalog {
                     self.sources_of(target).into_iter().map(|table| (Bucket::Ingestion, Key::folder(&table.name)));
                 Access { reads: reads.chain([own.clone()]).collect(), creates: vec![own], ..Access::default() }
             }
-            // Every target's Parquet, and the commits: all there is in that bucket.
+            // Every target's Parquet, and the states: all there is in that bucket.
             Function::Load => Access {
                 reads: vec![(Bucket::Processed, String::new())],
-                creates: vec![commits()],
+                creates: vec![states()],
                 database: Some(Side::Warehouse),
                 ..Access::default()
             },

@@ -1,6 +1,7 @@
 //! The commands that people are told to type, in alerts, reports and docs.
 
 use super::{Deployment, Place};
+use crate::alert::Commands;
 
 /// What an operator does with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,13 @@ impl Deployment {
                 format!("{command} --aws --environment {environment} --region {region}")
             }
         }
+    }
+
+    /// The commands that an alert may tell.
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        let of = |verb| self.command(verb, Commands::RUN);
+        Commands { show: of(Verb::Show), redrive: of(Verb::Redrive), start: of(Verb::Start) }
     }
 }
 

@@ -8,6 +8,8 @@ use crate::sql::Ident;
 /// A Lambda function of the pipeline.
 #[derive(Clone, Copy, Debug)]
 pub enum Function<'c> {
+    /// Looks at what the warehouse holds.
+    Checkpoint,
     /// Decides what changed.
     Plan,
     /// Reads one source table.
@@ -25,6 +27,7 @@ impl<'c> Function<'c> {
     #[must_use]
     pub fn program(self) -> &'static str {
         match self {
+            Self::Checkpoint => "checkpoint",
             Self::Plan => "plan",
             Self::Extract(_) => "extract",
             Self::Transform(_) => "transform",
@@ -39,18 +42,19 @@ impl<'c> Function<'c> {
         match self {
             Self::Extract(table) => Some(&table.name),
             Self::Transform(target) => Some(&target.name),
-            Self::Plan | Self::Load | Self::Halt => None,
+            Self::Checkpoint | Self::Plan | Self::Load | Self::Halt => None,
         }
     }
 }
 
 /// The programs that functions run, each built from the package of its name.
-pub const PROGRAMS: [&str; 5] = ["plan", "extract", "transform", "load", "halt"];
+pub const PROGRAMS: [&str; 6] = ["checkpoint", "plan", "extract", "transform", "load", "halt"];
 
 impl Catalog {
-    /// Every function of the pipeline: plan, extracts, transforms, load, halt.
+    /// Every function of the pipeline: checkpoint, plan, extracts, transforms, load, halt.
     pub fn all_functions(&self) -> impl Iterator<Item = Function<'_>> {
-        std::iter::once(Function::Plan)
+        [Function::Checkpoint, Function::Plan]
+            .into_iter()
             .chain(self.source.tables.iter().map(Function::Extract))
             .chain(self.warehouse.targets.iter().map(Function::Transform))
             .chain([Function::Load, Function::Halt])
@@ -60,6 +64,7 @@ impl Catalog {
     #[must_use]
     pub fn sizing(&self, function: Function<'_>) -> Sizing {
         match function {
+            Function::Checkpoint => self.functions.checkpoint,
             Function::Plan => self.functions.plan,
             Function::Load => self.functions.load,
             Function::Halt => self.functions.halt,

@@ -5,6 +5,7 @@
 
 mod access;
 mod command;
+mod ending;
 mod function;
 pub mod metric;
 pub mod variable;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use access::Access;
 pub use command::{Verb, quoted};
+pub use ending::Ending;
 pub use function::{Function, PROGRAMS};
 
 use crate::contract::side::Side;
@@ -209,10 +211,10 @@ impl Deployment {
         self.named("missed")
     }
 
-    /// The rule that tells of runs which did not succeed.
+    /// The rule that tells of runs which ended so.
     #[must_use]
-    pub fn ended_runs(&self) -> String {
-        self.named("ended")
+    pub fn ended_runs(&self, ending: Ending) -> String {
+        self.named(&format!("ended-{}", ending.word()))
     }
 
     /// The role that a workflow deploys with.

@@ -61,6 +61,8 @@ pub struct Sizing {
 /// The functions of which there is one.
 #[derive(Clone, Copy, Debug)]
 pub struct Functions {
+    /// Looks at what the warehouse holds.
+    pub checkpoint: Sizing,
     /// Decides what changed.
     pub plan: Sizing,
     /// Merges everything into the warehouse.
@@ -87,6 +89,8 @@ pub struct Source {
 pub struct Warehouse {
     /// Where its tables live.
     pub schema: Ident,
+    /// The schema of the pipeline's own tables: which batches are in the warehouse, and what it could not take.
+    pub ledger: Ident,
     /// More rejected rows than this in one target and batch fail the batch instead.
     pub reject_limit: u64,
     /// Dimensions, then facts, each in the order of the file.
@@ -139,9 +143,29 @@ impl Catalog {
             Origin::Calendar(_) => self.dates_of(target).iter().map(described).collect(),
             Origin::Table(_) => Vec::new(),
         };
-        let text = serde_json::json!({ "target": target, "tables": tables, "dates": dates }).to_string();
-        crate::digest::hex(text.as_bytes())[..16].to_owned()
+        let schemas = [&self.source.schema, &self.warehouse.schema];
+        short(&serde_json::json!({ "target": target, "tables": tables, "dates": dates, "schemas": schemas }))
     }
+
+    /// A digest of everything that decides what is read of a table.
+    #[must_use]
+    pub fn fingerprint_of_table(&self, table: &Table) -> String {
+        short(&serde_json::json!({ "table": table, "schema": self.source.schema }))
+    }
+
+    /// A digest of everything that functions have to agree on.
+    #[must_use]
+    pub fn fingerprint_of_all(&self) -> String {
+        let tables: Vec<_> = self.source.tables.iter().map(|table| self.fingerprint_of_table(table)).collect();
+        let targets: Vec<_> = self.warehouse.targets.iter().map(|target| self.fingerprint(target)).collect();
+        let names = [self.pipeline.name.as_str(), self.warehouse.ledger.as_str()];
+        short(&serde_json::json!({ "tables": tables, "targets": targets, "names": names }))
+    }
+}
+
+/// The beginning of a digest: enough to tell two apart that nobody chose.
+fn short(value: &serde_json::Value) -> String {
+    crate::digest::hex(value.to_string().as_bytes())[..16].to_owned()
 }
 
 /// Where a calendar's dates come from, for its fingerprint.

@@ -24,6 +24,10 @@ pub struct Table {
     pub key: Vec<Field>,
     /// What is read of it.
     pub capture: Capture,
+    /// Whether its counters alone may prove that it did not change, though a session may not have reported its last
+    /// changes: they are then read when it has, or at the latest when the table is due.
+    #[serde(skip)]
+    pub trust_counters: bool,
     /// The mapped columns, in the order of the file; this is the order in the CSV.
     pub columns: Vec<SourceColumn>,
     /// Of the function that extracts it.

@@ -106,7 +106,7 @@ fn pipeline(notes: &mut Notes, root: &Section<'_>) -> Option<Pipeline> {
 fn functions(notes: &mut Notes, root: &Section<'_>) -> Functions {
     let section = root.section(notes, "functions");
     if let Some(section) = &section {
-        section.only(notes, &["plan", "load", "halt"]);
+        section.only(notes, &["checkpoint", "plan", "load", "halt"]);
     }
     let mut sizing = |name: &str, default: Sizing| {
         let Some(section) = section.as_ref().and_then(|section| section.section(notes, name)) else {
@@ -115,7 +115,12 @@ fn functions(notes: &mut Notes, root: &Section<'_>) -> Functions {
         section.only(notes, &["memory_mb", "timeout_seconds"]);
         sized(notes, &section, default)
     };
-    Functions { plan: sizing("plan", PLAN), load: sizing("load", WORK), halt: sizing("halt", HALT) }
+    Functions {
+        checkpoint: sizing("checkpoint", PLAN),
+        plan: sizing("plan", PLAN),
+        load: sizing("load", WORK),
+        halt: sizing("halt", HALT),
+    }
 }
 
 fn sized(notes: &mut Notes, section: &Section<'_>, default: Sizing) -> Sizing {

@@ -61,7 +61,7 @@ fn table(
     text: &str,
     unclear: &mut Unclear,
 ) -> Option<Table> {
-    section.only(notes, &["key", "capture", "columns", "memory_mb", "timeout_seconds"]);
+    section.only(notes, &["key", "capture", "trust_counters", "columns", "memory_mb", "timeout_seconds"]);
     let name = notes.ident(name)?;
     let mut columns: Vec<SourceColumn> = Vec::new();
     let listed = section.required_section(notes, "columns", "name the columns to read and their types");
@@ -88,7 +88,8 @@ fn table(
         .unwrap_or(Capture::Snapshot);
     let key = key(notes, &name.value, section, &columns);
     let sizing = sized(notes, section, super::WORK);
-    Some(Table { name: name.value, key, capture, columns, sizing, line: line(text, &name.span) })
+    let trust_counters = section.flag(notes, "trust_counters").is_some_and(|flag| flag.value);
+    Some(Table { name: name.value, key, capture, trust_counters, columns, sizing, line: line(text, &name.span) })
 }
 
 fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[SourceColumn]) -> Vec<Field> {

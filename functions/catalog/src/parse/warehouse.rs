@@ -8,6 +8,7 @@ use super::join::JoinDraft;
 use super::source::SourceDraft;
 use super::{column, join, line, sized};
 use crate::document::{At, Notes, Section};
+use crate::ledger::LedgerTable;
 use crate::model::{
     CalendarAttribute, Derivation, Derived, Origin, Reference, Sizing, Table, Target, TargetKind, ValueType, Warehouse,
     Word,
@@ -22,9 +23,12 @@ pub(super) fn read(
 ) -> Option<Warehouse> {
     let section = root.section(notes, "warehouse");
     if let Some(section) = &section {
-        section.only(notes, &["schema", "reject_limit"]);
+        section.only(notes, &["schema", "ledger", "reject_limit"]);
     }
     let schema = section.as_ref().map_or_else(super::public, |section| super::schema(notes, section));
+    let ledger = section.as_ref().and_then(|section| section.text(notes, "ledger"));
+    let ledger = ledger.and_then(|word| notes.ident(&word)).map(|ident| ident.value);
+    let ledger = ledger.unwrap_or_else(|| Ident::derived(&[crate::ledger::SCHEMA]));
     let reject_limit = section.map_or(100, |section| section.number(notes, "reject_limit", 0..=10_000, 100));
     let mut drafts: Vec<TargetDraft<'_>> = Vec::new();
     let mut declared: Vec<Ident> = Vec::new();
@@ -44,8 +48,14 @@ pub(super) fn read(
         notes.add(&(0..0), "the file names nothing to build", Some(help));
     }
     resolve_references(notes, &mut drafts, &declared);
+    if let Some(taken) =
+        declared.iter().find(|name| ledger == schema && LedgerTable::ALL.iter().any(|own| own.name() == name.as_str()))
+    {
+        let help = "give [warehouse] ledger another name".to_owned();
+        notes.add(&(0..0), format!("{taken} is a table of the pipeline's own in schema {ledger}"), Some(help));
+    }
     let targets = drafts.into_iter().map(|draft| draft.finish().map(Arc::new)).collect::<Option<_>>()?;
-    Some(Warehouse { schema, reject_limit, targets })
+    Some(Warehouse { schema, ledger, reject_limit, targets })
 }
 
 /// A target as far as its own section tells.

@@ -6,14 +6,17 @@
 
 mod reads;
 mod refusals;
+mod server;
 mod slices;
 mod tries;
 
 use catalog::key::{Bucket, Key};
 use catalog::manifest::ExtractManifest;
-use catalog::message::{ExtractRequest, Extracted, Read, TablePlan};
-use catalog::{Function, Horizon, Result};
+use catalog::message::{ExtractRequest, Extracted, Read, SourceAt, TablePlan};
+use catalog::state::TableState;
+use catalog::{Function, Horizon, Result, Side};
 use host::Host;
+use host::postgres::identity;
 use testbed::{Testbed, batch};
 
 /// One table, with names that have to be quoted.
@@ -49,14 +52,39 @@ async fn host_of(bed: &Testbed) -> Host {
     bed.host(Function::Extract(&bed.catalog().source.tables[0])).await
 }
 
+/// What an extraction of the only table is asked: planned for the server as it is, before every transaction.
+async fn request(host: &Host, batch_name: &str, plan: TablePlan) -> ExtractRequest {
+    let (table, batch) = (&host.catalog.source.tables[0], batch(batch_name, 0));
+    let state = TableState {
+        batch: batch.name.clone(),
+        horizon: Horizon::START,
+        counters: None,
+        fingerprint: String::new(),
+        read_at: batch.started,
+    };
+    let read = plan.read != Read::Nothing;
+    let definition = host.catalog.fingerprint_of_table(table);
+    let plan = TablePlan { definition, state: read.then_some(state), ..plan };
+    let mut connection = host.connect(Side::Source).await.expect("the source answers");
+    let identity = identity(&mut connection, Side::Source).await.expect("the source answers");
+    let source = read.then_some(SourceAt { identity, horizon: Horizon::START });
+    ExtractRequest { batch, table: table.name.clone(), source, plan }
+}
+
 /// Reads the only table.
 async fn extract(host: &Host, batch_name: &str, plan: TablePlan) -> Result<Extracted> {
-    let table = host.catalog.source.tables[0].name.clone();
-    extract::handle(ExtractRequest { batch: batch(batch_name, 0), table, plan }, host).await
+    extract::handle(request(host, batch_name, plan).await, host).await
 }
 
 fn whole() -> TablePlan {
-    TablePlan { read: Read::Whole, reason: String::new(), expected_rows: None, versioned: true }
+    TablePlan {
+        read: Read::Whole,
+        reason: String::new(),
+        expected_rows: None,
+        versioned: true,
+        definition: String::new(),
+        state: None,
+    }
 }
 
 fn since(horizon: Horizon) -> TablePlan {

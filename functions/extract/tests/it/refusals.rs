@@ -4,7 +4,7 @@ use catalog::{Fault, Side};
 use sqlx::Connection as _;
 use testbed::Testbed;
 
-use crate::{CATALOGUE, bed, extract, host_of, whole};
+use crate::{CATALOGUE, bed, extract, host_of, request, whole};
 
 #[tokio::test]
 async fn a_locked_table_is_busy() {
@@ -44,13 +44,13 @@ async fn a_table_that_went_after_the_plan_changed_its_shape() {
 }
 
 #[tokio::test]
-async fn another_catalogue_than_the_function_s_own_is_misconfigured() {
-    use catalog::message::ExtractRequest;
+async fn a_table_that_this_function_does_not_know_is_of_another_deployment() {
     let bed = bed().await;
     let host = host_of(&bed).await;
-    let table = catalog::Ident::new("other").expect("a name");
-    let request = ExtractRequest { batch: testbed::batch("first", 0), table, plan: whole() };
+    let mut request = request(&host, "first", whole()).await;
+    request.table = catalog::Ident::new("other").expect("a name");
     let error = extract::handle(request, &host).await.expect_err("there is no such table");
     assert_eq!(error.to_string(), "the catalogue of this function has no table other");
+    assert_eq!(error.fault(), Fault::DeploymentInProgress);
     bed.end().await;
 }

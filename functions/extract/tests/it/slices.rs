@@ -50,3 +50,17 @@ async fn without_time_every_call_records_a_slice_and_the_next_goes_on_after_it()
     assert_eq!(ids(&host, "first").await, (1..=195).filter(|id| *id != 190).collect::<Vec<_>>());
     bed.end().await;
 }
+
+#[tokio::test]
+async fn a_read_that_grows_past_what_was_expected_is_cut_all_the_same() {
+    let mut bed = bed().await;
+    bed.source_does(ROWS).await;
+    let host = host_of(&bed).await;
+    let plan = catalog::message::TablePlan { expected_rows: Some(3), ..whole() };
+    let extracted = extract(&host, "first", plan).await.expect("it is read");
+    assert_eq!((extracted.status, extracted.rows), (StepStatus::Done, 195));
+    let rows: Vec<u64> = manifest(&host, "first").await.parts.iter().map(|part| part.rows).collect();
+    assert_eq!(rows, [40, 40, 40, 40, 35]);
+    assert_eq!(ids(&host, "first").await, (1..=195).collect::<Vec<_>>());
+    bed.end().await;
+}

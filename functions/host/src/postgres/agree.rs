@@ -87,6 +87,14 @@ pub fn warehouse(warehouse: &Warehouse, live: &BTreeMap<Ident, LiveTable>) -> Ve
         {
             say(format!("{}.{surrogate} does not exist", target.name));
         }
+        // A load adds the index where it may.
+        if surrogate.is_none() && !table.is_extensible && !table.is_unique_over(&target.key) {
+            let key = target.key.iter().map(Ident::as_str).collect::<Vec<_>>().join(", ");
+            say(format!(
+                "{} has no unique index over its key ({key}), and only its owner can give it one",
+                target.name
+            ));
+        }
         for extra in table.columns.iter().filter(|live| !live.filled && target.column(&live.name).is_none()) {
             say(format!("{}.{} needs a value, and the catalogue gives it none", target.name, extra.name));
         }
@@ -111,7 +119,7 @@ mod tests {
             filled: false,
         });
         let unique = vec![unique.iter().map(|name| (*name).to_owned()).collect()];
-        LiveTable { kind, columns: columns.collect(), unique, ..LiveTable::default() }
+        LiveTable { kind, columns: columns.collect(), unique, is_extensible: true, ..LiveTable::default() }
     }
 
     fn catalog() -> Catalog {
@@ -176,5 +184,20 @@ mod tests {
             ]
         );
         assert_eq!(warehouse(&catalog().warehouse, &BTreeMap::new()), Vec::<String>::new(), "load makes it");
+    }
+
+    #[test]
+    fn a_dimension_of_another_owner_has_to_have_its_unique_index() {
+        let target_of = catalog().warehouse;
+        let check = |unique: &[&str], is_extensible| {
+            let live = LiveTable { is_extensible, ..table(&[("id", "integer")], unique, Kind::Table) };
+            warehouse(&target_of, &BTreeMap::from([(target_of.targets[0].name.clone(), live)]))
+        };
+        assert_eq!(check(&["id"], false), Vec::<String>::new());
+        assert_eq!(check(&["more"], true), Vec::<String>::new());
+        assert_eq!(
+            check(&["more"], false),
+            ["d has no unique index over its key (id), and only its owner can give it one (pipeline.toml, line 9)"]
+        );
     }
 }

@@ -24,6 +24,19 @@ pub struct LiveTable {
     pub unique: Vec<Vec<String>>,
     /// Column and table of every reference by one column.
     pub references: BTreeSet<(String, String)>,
+    /// Whether the role may give it keys and indexes: it owns it, and may create in its schema.
+    pub is_extensible: bool,
+    /// Whether the role may let other tables refer to it.
+    pub is_referable: bool,
+}
+
+impl LiveTable {
+    /// Whether a unique index has these columns and no other.
+    #[must_use]
+    pub fn is_unique_over(&self, key: &[Ident]) -> bool {
+        let covers = |unique: &Vec<String>| key.iter().all(|column| unique.iter().any(|own| own == column.as_str()));
+        self.unique.iter().any(|unique| unique.len() == key.len() && covers(unique))
+    }
 }
 
 /// What stands under a name in `pg_class`.
@@ -145,7 +158,9 @@ pub async fn tables<'n>(
                    FROM pg_constraint f
                    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1]
                    JOIN pg_class r ON r.oid = f.confrelid
-                  WHERE f.conrelid = c.oid AND f.contype = 'f' AND cardinality(f.conkey) = 1) AS refs
+                  WHERE f.conrelid = c.oid AND f.contype = 'f' AND cardinality(f.conkey) = 1) AS refs,
+                pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') AS is_extensible,
+                has_table_privilege(c.oid, 'REFERENCES') AS is_referable
            FROM pg_class c
            JOIN pg_namespace n ON n.oid = c.relnamespace
           WHERE n.nspname = $1 AND c.relname = ANY ($2)",
@@ -168,6 +183,8 @@ pub async fn tables<'n>(
             unique: indexes.iter().filter(|(unique, _)| *unique).map(|(_, columns)| columns.clone()).collect(),
             indexes: indexes.into_iter().map(|(_, columns)| columns).collect(),
             references: references.into_iter().collect(),
+            is_extensible: row.try_get("is_extensible").map_err(failed)?,
+            is_referable: row.try_get("is_referable").map_err(failed)?,
         };
         let found = text("name")?;
         if let Some(name) = names.iter().find(|name| name.as_str() == found) {

@@ -3,8 +3,12 @@
 
 pub mod agree;
 mod classify;
+mod fingerprint;
+mod identity;
 pub mod inspect;
 mod session;
 
 pub use classify::classify;
+pub use fingerprint::fingerprints;
+pub use identity::identity;
 pub(crate) use session::{Session, connect};

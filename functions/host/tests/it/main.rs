@@ -4,6 +4,7 @@
 //! Postgres; a test that fails keeps its databases.
 #![expect(clippy::expect_used, reason = "a test ends at the first surprise")]
 
+mod identity;
 mod inspect;
 
 /// The least that is a catalogue; what is inspected needs no place in it.

@@ -20,9 +20,9 @@ impl Shop {
         parts.find(|path| path.to_string_lossy().contains("part-")).expect("the batch has a part")
     }
 
-    /// Whether anything of a pipeline was made.
+    /// Whether nothing of a batch is there.
     async fn is_untouched(&mut self) -> bool {
-        self.ask("SELECT count(*) FROM pg_namespace WHERE nspname = 'etl'").await == "0"
+        self.ask("SELECT (SELECT count(*) FROM etl.batch) + (SELECT count(*) FROM etl.target)").await == "0"
             && self.ask("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").await == "0"
     }
 }

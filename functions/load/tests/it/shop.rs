@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use catalog::key::{Format, Key};
+use catalog::ledger::LedgerTable;
 use catalog::manifest::{ManifestColumn, Reject, TransformManifest};
-use catalog::message::{LoadRequest, Loaded, TargetPlan};
-use catalog::state::{Commit, Counters, SourceIdentity, TableState};
-use catalog::{Batch, BatchName, Fault, Function, Horizon, ROW_VERSION, Result, Target, ValueType};
+use catalog::message::{Extracted, LoadRequest, Loaded, StepStatus, TargetPlan};
+use catalog::state::{Counters, SourceIdentity, State, TableState};
+use catalog::{Batch, BatchName, Fault, Function, Horizon, ROW_VERSION, Result, Target, ValueType, Window};
 use columnar::parquet::Writer;
 use columnar::{Cell, Column, Rows, Schema};
 use host::{Bucket, Host};
@@ -47,6 +48,8 @@ note = 'note'
 
 /// Rows written before it are not brought again by the next batch.
 pub(crate) const HORIZON: i64 = 1_000;
+/// No read sees rows written at or after it.
+const UNTIL: u64 = 2_000;
 
 /// A test's warehouse, and the batch that is newest in it.
 pub(crate) struct Shop {
@@ -98,13 +101,15 @@ impl Shop {
                 build: brings.is_some(),
                 sources: BTreeMap::new(),
                 verify_key: brings.is_some_and(|brings| brings.verify_key),
+                definition: self.bed.catalog().fingerprint(target),
+                rebuild: false,
             }
         };
         LoadRequest {
-            horizon: Horizon::new(HORIZON.unsigned_abs()),
             base: self.newest.clone(),
             targets: targets.iter().map(|target| (target.name.clone(), plan(target))).collect(),
-            next: self.state_after(&batch),
+            extracted: self.extracted(&batch),
+            next: State { batch: batch.clone(), source: source(), tables: BTreeMap::new(), targets: BTreeMap::new() },
             batch,
         }
     }
@@ -147,6 +152,10 @@ impl Shop {
         let manifest = TransformManifest {
             target: target.name.clone(),
             batch: batch.clone(),
+            definition: self.bed.catalog().fingerprint(target),
+            sources: BTreeMap::new(),
+            whole: false,
+            window: Some(Window { from: Horizon::new(HORIZON.unsigned_abs()), until: Horizon::new(UNTIL) }),
             columns: target.columns.iter().map(column).collect(),
             rows: parts.iter().map(|part| part.rows).sum(),
             bytes: parts.iter().map(|part| part.bytes).sum(),
@@ -158,22 +167,24 @@ impl Shop {
         host.lake.create_json(Bucket::Processed, &key, manifest).await.expect("the lake takes it");
     }
 
-    fn state_after(&self, batch: &Batch) -> Commit {
-        let counters = Counters { inserted: 1, updated: 2, deleted: 3, file: 4, since: None };
+    /// Every table, read to its end in this batch.
+    fn extracted(&self, batch: &Batch) -> Vec<Extracted> {
         let state = TableState {
             batch: batch.name.clone(),
             horizon: Horizon::new(HORIZON.unsigned_abs()),
-            counters: Some(counters),
+            counters: Some(Counters { inserted: 1, updated: 2, deleted: 3, since: None }),
+            fingerprint: "as it was".to_owned(),
             read_at: batch.started,
         };
         let tables = self.bed.catalog().source.tables.iter();
-        Commit {
-            batch: batch.clone(),
-            source: SourceIdentity { system: "7".to_owned(), timeline: 1, database: 5 },
-            tables: tables.map(|table| (table.name.clone(), state.clone())).collect(),
-            targets: BTreeMap::new(),
-            reset: false,
-        }
+        let read = tables.map(|table| Extracted {
+            table: table.name.clone(),
+            status: StepStatus::Done,
+            rows: 1,
+            bytes: 1,
+            state: Some(state.clone()),
+        });
+        read.collect()
     }
 
     /// Loads a batch, as it was asked.
@@ -204,10 +215,17 @@ impl Shop {
         self.bed.host(Function::Load).await
     }
 
-    /// The commit object of a batch.
-    pub(crate) async fn commit_of(&self, request: &LoadRequest) -> Option<Commit> {
-        let key = Key::Commit(request.batch.clone()).to_string();
-        self.host().await.lake.read_json(Bucket::Processed, &key).await.expect("the lake answers")
+    /// The state that the ledger names for a batch.
+    pub(crate) async fn state_of(&mut self, batch: &Batch) -> State {
+        let table = self.table(LedgerTable::Batch);
+        let key = self.ask(&format!("SELECT state_key FROM {table} WHERE batch = '{batch}'")).await;
+        let state = self.host().await.lake.read_json(Bucket::Processed, &key).await.expect("the lake answers");
+        state.unwrap_or_else(|| panic!("{key} is there"))
+    }
+
+    /// A table of the ledger.
+    pub(crate) fn table(&self, table: LedgerTable) -> String {
+        table.of(&self.bed.catalog().warehouse)
     }
 
     /// One value from the warehouse, as text.
@@ -231,12 +249,19 @@ impl Shop {
 
     /// Rejected rows and why.
     pub(crate) async fn rejected(&mut self) -> String {
-        self.ask("SELECT string_agg(source_key || ': ' || reason, '; ' ORDER BY source_key) FROM etl.reject").await
+        let (key, table) = ("array_to_string(source_key, ',', 'NULL')", self.table(LedgerTable::Reject));
+        self.ask(&format!("SELECT string_agg({key} || ': ' || reason, '; ' ORDER BY source_key, number) FROM {table}"))
+            .await
     }
 
     pub(crate) async fn close(self) {
         self.bed.end().await;
     }
+}
+
+/// The server that everything was read from.
+pub(crate) fn source() -> SourceIdentity {
+    SourceIdentity { system: "7".to_owned(), timeline: 1, database: 5, began: None }
 }
 
 /// Counts of a target: added, updated, unchanged, deferred, rejected.

@@ -6,20 +6,24 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use catalog::message::{Plan, PlanRequest, PlanStatus, Read, TablePlan, TargetPlan};
-use catalog::state::{Commit, TableState};
+use catalog::message::{Plan, PlanRequest, PlanStatus, Read, RunInput, SourceAt, TablePlan, TargetPlan};
+use catalog::state::{SourceIdentity, State, TableState};
 use catalog::{Capture, Catalog, Ident, Table, Target};
 
 pub(crate) use self::verdict::Doubt;
-use self::verdict::{Verdict, comparable};
+use self::verdict::Verdict;
 use crate::observe::Observation;
 
 /// Everything a decision rests on.
 pub(crate) struct Decision<'d> {
     pub(crate) catalog: &'d Catalog,
     pub(crate) request: &'d PlanRequest,
+    pub(crate) input: RunInput,
     pub(crate) seen: &'d Observation,
-    pub(crate) commit: Option<&'d Commit>,
+    /// What the batch that this one builds on knew.
+    pub(crate) base: Option<&'d State>,
+    /// Tables whose whole copies in the lake are no longer what was written.
+    pub(crate) damaged: BTreeSet<Ident>,
 }
 
 impl Decision<'_> {
@@ -27,19 +31,19 @@ impl Decision<'_> {
     pub(crate) fn doubts(&self) -> Vec<Doubt> {
         let doubt = |table: &Arc<Table>| match self.verdict(table) {
             Verdict::Doubt(doubt) => Some(doubt),
-            Verdict::Whole(_) | Verdict::Changed(_) => None,
+            Verdict::Whole(_) | Verdict::Changed(_) | Verdict::Unchanged => None,
         };
         self.catalog.source.tables.iter().filter_map(doubt).collect()
     }
 
-    /// The plan. `touched` are those of the doubtful tables that changed.
-    pub(crate) fn plan(&self, touched: &BTreeSet<Ident>) -> Plan {
+    /// The plan. `touched` are those of the doubtful tables that changed, with how many rows, where that is known.
+    pub(crate) fn plan(&self, touched: &BTreeMap<Ident, Option<u64>>) -> Plan {
         let tables: BTreeMap<Ident, TablePlan> = self
             .catalog
             .source
             .tables
             .iter()
-            .map(|table| (table.name.clone(), self.table_plan(table, touched.contains(&table.name))))
+            .map(|table| (table.name.clone(), self.table_plan(table, touched.get(&table.name))))
             .collect();
         let changed = tables.values().filter(|plan| plan.read != Read::Nothing).count();
         let next = self.next(&tables);
@@ -53,26 +57,43 @@ impl Decision<'_> {
             status,
             reason,
             batch: self.request.batch.clone(),
-            horizon: self.seen.horizon,
-            base: self.commit.map(|commit| commit.batch.name.clone()),
+            source: (changed > 0).then(|| SourceAt { identity: self.identity(), horizon: self.seen.horizon }),
+            base: self.request.checkpoint.base.as_ref().map(|base| base.batch.clone()),
             targets: self.catalog.warehouse.targets.iter().map(target_plan).collect(),
             tables,
             next: (changed > 0).then_some(next),
         }
     }
 
-    fn table_plan(&self, table: &Table, touched: bool) -> TablePlan {
-        let (read, reason) = match self.verdict(table) {
-            Verdict::Whole(reason) => (Read::Whole, reason),
-            Verdict::Changed(reason) => (self.captured(table), reason),
-            Verdict::Doubt(_) if touched => (self.captured(table), "changed"),
-            Verdict::Doubt(_) => (Read::Nothing, "unchanged"),
+    /// The source, with what is remembered of it where it is read through a replica.
+    fn identity(&self) -> SourceIdentity {
+        let seen = &self.seen.identity;
+        let base = self.request.checkpoint.base.as_ref().map(|base| &base.source);
+        let remembered = base.filter(|base| seen.continues(base)).and_then(|base| base.began.clone());
+        SourceIdentity { began: seen.began.clone().or(remembered), ..seen.clone() }
+    }
+
+    fn table_plan(&self, table: &Table, touched: Option<&Option<u64>>) -> TablePlan {
+        let (read, reason) = match (self.verdict(table), touched) {
+            (Verdict::Whole(reason), _) => (Read::Whole, reason),
+            (Verdict::Changed(reason), _) => (self.captured(table), reason.to_owned()),
+            (Verdict::Doubt(_), Some(_)) => (self.captured(table), "changed".to_owned()),
+            (Verdict::Doubt(_), None) | (Verdict::Unchanged, _) => (Read::Nothing, "unchanged".to_owned()),
         };
+        let state = (read != Read::Nothing).then(|| TableState {
+            batch: self.request.batch.name.clone(),
+            horizon: self.seen.horizon,
+            counters: self.counters(table).cloned(),
+            fingerprint: self.seen.fingerprints.get(&table.name).cloned().unwrap_or_default(),
+            read_at: self.request.batch.started,
+        });
         TablePlan {
             read,
-            reason: reason.to_owned(),
-            expected_rows: if matches!(read, Read::Since { .. }) { self.written(table) } else { None },
+            reason,
+            expected_rows: touched.copied().flatten().filter(|_| matches!(read, Read::Since { .. })),
             versioned: self.is_versioned(table),
+            definition: self.catalog.fingerprint_of_table(table),
+            state,
         }
     }
 
@@ -84,44 +105,30 @@ impl Decision<'_> {
         }
     }
 
-    /// Rows written since the last read, by the counters; an update and a later one of the same row count twice.
-    fn written(&self, table: &Table) -> Option<u64> {
-        let (then, now) = (self.state(table)?.counters.as_ref()?, self.counters(table)?);
-        let rows = (now.inserted - then.inserted).checked_add(now.updated - then.updated)?;
-        comparable(then, now).then(|| u64::try_from(rows).ok()).flatten()
-    }
-
-    /// The state after this batch: tables that are read move on, the others stay where they are.
-    fn next(&self, plans: &BTreeMap<Ident, TablePlan>) -> Commit {
-        let state = |table: &Arc<Table>| {
-            let read = plans.get(&table.name).is_some_and(|plan| plan.read != Read::Nothing);
-            let state = match self.state(table) {
-                Some(state) if !read => state.clone(),
-                _ => TableState {
-                    batch: self.request.batch.name.clone(),
-                    horizon: self.seen.horizon,
-                    counters: self.counters(table).cloned(),
-                    read_at: self.request.batch.started,
-                },
-            };
-            (table.name.clone(), state)
+    /// The state after this batch as far as it is known before anything is read: tables that are not read stay where they
+    /// are.
+    fn next(&self, plans: &BTreeMap<Ident, TablePlan>) -> State {
+        let kept = |table: &Arc<Table>| {
+            let is_read = plans.get(&table.name).is_some_and(|plan| plan.read != Read::Nothing);
+            let state = self.state(table).filter(|_| !is_read)?;
+            Some((table.name.clone(), state.clone()))
         };
         let fingerprint = |target: &Arc<Target>| (target.name.clone(), self.catalog.fingerprint(target));
-        Commit {
+        State {
             batch: self.request.batch.clone(),
-            source: self.seen.identity.clone(),
-            tables: self.catalog.source.tables.iter().map(state).collect(),
+            source: self.identity(),
+            tables: self.catalog.source.tables.iter().filter_map(kept).collect(),
             targets: self.catalog.warehouse.targets.iter().map(fingerprint).collect(),
-            reset: false,
         }
     }
 
-    fn target_plan(&self, target: &Target, plans: &BTreeMap<Ident, TablePlan>, next: &Commit) -> TargetPlan {
+    fn target_plan(&self, target: &Target, plans: &BTreeMap<Ident, TablePlan>, next: &State) -> TargetPlan {
         let sources = self.catalog.sources_of(target);
         let is_read = |table: &Table| plans.get(&table.name).is_some_and(|plan| plan.read != Read::Nothing);
         let newest = |table: &Arc<Table>| match table.capture {
-            Capture::Changes if !is_read(table) => None,
-            Capture::Changes | Capture::Snapshot => next.tables.get(&table.name).map(|state| state.batch.clone()),
+            _ if is_read(table) => Some(self.request.batch.name.clone()),
+            Capture::Changes => None,
+            Capture::Snapshot => next.tables.get(&table.name).map(|state| state.batch.clone()),
         };
         let build = sources.iter().any(|table| is_read(table));
         TargetPlan {
@@ -132,6 +139,8 @@ impl Decision<'_> {
                 BTreeMap::new()
             },
             verify_key: sources.first().is_some_and(|table| !self.is_versioned(table)),
+            definition: self.catalog.fingerprint(target),
+            rebuild: self.request.checkpoint.rebuild.contains_key(&target.name),
         }
     }
 }

@@ -8,28 +8,28 @@ use host::postgres::inspect::Kind;
 
 use super::Decision;
 
-/// Why a table is read, or that it may not have changed.
+/// Why a table is read, or that it did not change, or may not have.
 pub(super) enum Verdict {
-    Whole(&'static str),
+    Whole(String),
     Changed(&'static str),
+    /// Its counters prove that no row was written.
+    Unchanged,
     /// Its counters alone do not tell.
     Doubt(Doubt),
 }
 
-/// A table that its own rows have to be asked of. Counters lag: a session reports them up to ten seconds after its commit,
-/// so that they may stand still where rows changed, and move where rows are known already.
+/// A table that its own rows have to be asked of. Counters lag: a session reports them some time after its commit, so that
+/// they may stand still where rows changed, and move where rows are known already.
 #[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     pub(crate) table: Ident,
     /// Of its last read.
     pub(crate) horizon: Horizon,
-    /// Whether its counters say that rows were inserted or updated.
-    pub(crate) moved: bool,
 }
 
 impl Decision<'_> {
     pub(super) fn state(&self, table: &Table) -> Option<&TableState> {
-        self.commit?.tables.get(&table.name)
+        self.base?.tables.get(&table.name)
     }
 
     /// Whether its rows carry a transaction id.
@@ -44,44 +44,72 @@ impl Decision<'_> {
     }
 
     pub(super) fn verdict(&self, table: &Table) -> Verdict {
-        if self.request.input.full {
-            return Verdict::Whole("asked for");
+        match self.reason_to_read_whole(table) {
+            Some(reason) => Verdict::Whole(reason),
+            None => self.state(table).map_or(Verdict::Changed("first read"), |state| self.since(table, state)),
         }
-        let (Some(commit), Some(state)) = (self.commit, self.state(table)) else {
-            return Verdict::Whole("first read");
+    }
+
+    /// Why what is known of a table cannot be built upon.
+    fn reason_to_read_whole(&self, table: &Table) -> Option<String> {
+        let whole = |reason: &str| Some(reason.to_owned());
+        if self.input.full {
+            return whole("asked for");
+        }
+        let found = self.targets_of(table).find_map(|target| self.request.checkpoint.rebuild.get(&target.name));
+        if let Some(found) = found {
+            return Some(found.clone());
+        }
+        let Some(base) = self.base else {
+            let known = self.request.checkpoint.base.is_some();
+            return whole(if known { "what was known of it is lost" } else { "first read" });
         };
+        let Some(state) = base.tables.get(&table.name) else { return whole("first read") };
         if self
             .targets_of(table)
-            .any(|target| commit.targets.get(&target.name) != Some(&self.catalog.fingerprint(target)))
+            .any(|target| base.targets.get(&target.name) != Some(&self.catalog.fingerprint(target)))
         {
-            return Verdict::Whole("its targets are defined anew");
+            return whole("its targets are defined anew");
         }
         if !self.is_versioned(table) {
-            return Verdict::Whole("its rows carry no transaction id");
+            return whole("its rows carry no transaction id");
         }
-        if commit.source != self.seen.identity {
-            return Verdict::Whole("the last commit is of another server");
+        if !self.seen.identity.is_same_database(&base.source) {
+            return whole("the source is another one");
+        }
+        if !self.seen.identity.continues(&base.source) {
+            return whole("the source crashed, was put back or failed over");
         }
         if state.horizon > self.seen.next {
-            return Verdict::Whole("the last commit is ahead of this server");
+            return whole("the last read is ahead of this server");
         }
         if state.horizon.is_too_old(self.seen.next) {
-            return Verdict::Whole("the last commit is too many transactions ago");
+            return whole("the last read is too many transactions ago");
         }
+        if self.seen.fingerprints.get(&table.name) != Some(&state.fingerprint) {
+            return whole("its table is not what it was");
+        }
+        self.damaged.contains(&table.name).then(|| "its last copy in the lake is damaged".to_owned())
+    }
+
+    /// Whether a table was written since it was read.
+    fn since(&self, table: &Table, state: &TableState) -> Verdict {
         let age = self.request.batch.started.signed_duration_since(state.read_at);
-        if age.to_std().is_ok_and(|age| age >= self.catalog.pipeline.reread) {
+        // One that was read at a time to come was read before a clock was put back.
+        if age.to_std().ok().is_none_or(|age| age >= self.catalog.pipeline.reread) {
             return Verdict::Changed("due to be read again");
         }
+        let doubt = || Verdict::Doubt(Doubt { table: table.name.clone(), horizon: state.horizon });
         match (&state.counters, self.counters(table)) {
-            (None, _) => Verdict::Changed("rows were deferred, or its counters proved nothing"),
-            (_, None) => Verdict::Changed("its counters prove nothing"),
             // A deleted row leaves nothing behind that could be asked for.
-            (Some(then), Some(now)) if then.deleted != now.deleted || !comparable(then, now) => {
+            (Some(then), Some(now)) if comparable(then, now) && then.deleted != now.deleted => {
                 Verdict::Changed("changed")
             }
-            (Some(then), Some(now)) => {
-                Verdict::Doubt(Doubt { table: table.name.clone(), horizon: state.horizon, moved: then != now })
+            (Some(then), Some(now)) if then == now && (self.seen.reported || table.trust_counters) => {
+                Verdict::Unchanged
             }
+            (Some(then), Some(now)) if comparable(then, now) && table.trust_counters => Verdict::Changed("changed"),
+            _ => doubt(),
         }
     }
 
@@ -92,7 +120,7 @@ impl Decision<'_> {
     }
 }
 
-/// Whether both were counted from the same beginning, over the same file.
-pub(super) fn comparable(then: &Counters, now: &Counters) -> bool {
-    then.since == now.since && then.file == now.file
+/// Whether both were counted from the same beginning.
+fn comparable(then: &Counters, now: &Counters) -> bool {
+    then.since == now.since
 }

@@ -5,6 +5,8 @@
 #![expect(clippy::expect_used, reason = "a test ends at the first surprise")]
 
 mod changes;
+mod circumstances;
+mod lake;
 mod running;
 mod shape;
 mod trust;
@@ -12,9 +14,10 @@ mod trust;
 use std::time::Duration;
 
 use catalog::key::{Bucket, Key};
-use catalog::message::{Plan, PlanRequest, Read, RunInput};
-use catalog::state::Commit;
+use catalog::message::{Base, Checkpoint, Plan, PlanRequest, Read};
+use catalog::state::State;
 use catalog::{Batch, Function, Ident, Result};
+use serde_json::json;
 use testbed::{Testbed, batch};
 
 /// A fact that is read by its changes and a dimension that is read whole.
@@ -53,13 +56,23 @@ async fn bed() -> Testbed {
     bed
 }
 
-/// The same after a first batch, which read everything.
-async fn committed() -> Testbed {
+/// The same after a first batch, which read everything: the bed, and what a checkpoint says then.
+async fn committed() -> (Testbed, Checkpoint) {
     let mut bed = bed().await;
     settle(&mut bed).await;
-    let plan = plan(&bed, batch("first", 0)).await.expect("it is planned");
-    commit(&bed, plan.next.expect("there is something to read")).await;
-    bed
+    let plan = first(&bed).await;
+    let checkpoint = commit(&bed, &plan).await;
+    (bed, checkpoint)
+}
+
+/// The plan over an empty warehouse.
+async fn first(bed: &Testbed) -> Plan {
+    plan(bed, batch("first", 0), &Checkpoint::default()).await.expect("it is planned")
+}
+
+/// The plan of the next run.
+async fn second(bed: &Testbed, checkpoint: &Checkpoint) -> Plan {
+    plan(bed, batch("second", 5), checkpoint).await.expect("it is planned")
 }
 
 /// Waits until no transaction is open that began before everything that is committed now: tests share a server, and a
@@ -80,25 +93,41 @@ async fn until(bed: &mut Testbed, query: &str, answer: &str) {
     tokio::time::timeout(Duration::from_secs(60), answered).await.expect("the source comes to answer so");
 }
 
-fn request(bed: &Testbed, batch: Batch) -> PlanRequest {
+fn request(bed: &Testbed, batch: Batch, checkpoint: &Checkpoint) -> PlanRequest {
     let machine = &bed.stack.machine;
     PlanRequest {
         state_machine: machine.arn.clone(),
         execution: machine.execution_arn(batch.name.as_str()),
         batch,
-        input: RunInput::default(),
+        catalogue: bed.catalog().fingerprint_of_all(),
+        checkpoint: checkpoint.clone(),
+        input: json!({}),
     }
 }
 
-async fn plan(bed: &Testbed, batch: Batch) -> Result<Plan> {
-    plan::handle(request(bed, batch), &bed.host(Function::Plan).await).await
+async fn plan(bed: &Testbed, batch: Batch, checkpoint: &Checkpoint) -> Result<Plan> {
+    plan::handle(request(bed, batch, checkpoint), &bed.host(Function::Plan).await).await
 }
 
-/// Writes a commit, as load does.
-async fn commit(bed: &Testbed, commit: Commit) {
+/// What is known of the source once everything that was planned is read and loaded.
+fn state_after(plan: &Plan) -> State {
+    let mut state = plan.next.clone().expect("there is something to read");
+    let read = plan.tables.iter().filter_map(|(name, table)| Some((name.clone(), table.state.clone()?)));
+    state.tables.extend(read);
+    state
+}
+
+/// Writes a state, as load does, and answers what a checkpoint says then.
+async fn commit(bed: &Testbed, plan: &Plan) -> Checkpoint {
+    commit_state(bed, state_after(plan)).await
+}
+
+async fn commit_state(bed: &Testbed, state: State) -> Checkpoint {
     let lake = bed.host(Function::Load).await.lake;
-    let key = Key::Commit(commit.batch.clone()).to_string();
-    lake.create_json(Bucket::Processed, &key, commit).await.expect("the lake answers");
+    let key = Key::State { batch: state.batch.name.clone(), attempt: "0".to_owned() }.to_string();
+    let base = Base { batch: state.batch.name.clone(), source: state.source.clone(), state: key.clone() };
+    lake.create_json(Bucket::Processed, &key, state).await.expect("the lake answers");
+    Checkpoint { base: Some(base), ..Checkpoint::default() }
 }
 
 /// What is read of a table, and why.

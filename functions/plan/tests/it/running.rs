@@ -1,11 +1,11 @@
 //! Of two executions the younger one steps back.
 
 use catalog::Batch;
-use catalog::message::PlanStatus;
+use catalog::message::{Checkpoint, PlanStatus};
 use chrono::TimeDelta;
 use testbed::{Testbed, batch};
 
-use crate::{bed, plan};
+use crate::bed;
 
 /// A batch that started so many minutes from now.
 fn at(name: &str, minutes: i64) -> Batch {
@@ -23,6 +23,7 @@ async fn start(bed: &Testbed, name: &str) {
 async fn a_run_beside_an_older_one_that_still_runs_does_nothing() {
     let bed = bed().await;
     start(&bed, "running").await;
+    let plan = async |bed: &Testbed, batch| crate::plan(bed, batch, &Checkpoint::default()).await;
     let younger = plan(&bed, at("younger", 5)).await.expect("it is planned");
     assert_eq!((younger.status, younger.reason.as_str()), (PlanStatus::AlreadyRunning, "running is still running"));
     assert!(younger.tables.is_empty() && younger.next.is_none());

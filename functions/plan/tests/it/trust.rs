@@ -1,61 +1,88 @@
 //! When a horizon or a table's counters cannot be trusted, more is read and nothing is lost.
 
-use catalog::Horizon;
-use catalog::message::{PlanStatus, Read};
-use catalog::state::Commit;
+use catalog::message::{PlanRequest, PlanStatus, Read};
+use catalog::state::State;
+use catalog::{Fault, Function, Horizon};
 use testbed::{Testbed, batch};
 
-use crate::{CATALOGUE, PLACES, commit, ident, plan, read, settle};
+use crate::{
+    CATALOGUE, PLACES, bed, commit, commit_state, committed, first, ident, read, request, second, settle, state_after,
+};
 
-/// A plan after a commit that was altered.
-async fn after(alter: impl FnOnce(&mut Commit)) -> catalog::message::Plan {
-    let mut bed = crate::bed().await;
+/// A plan after a batch whose state was altered.
+async fn after(alter: impl FnOnce(&mut State)) -> catalog::message::Plan {
+    let mut bed = bed().await;
     settle(&mut bed).await;
-    let first = plan(&bed, batch("first", 0)).await.expect("it is planned");
-    let mut next = first.next.expect("there is something to read");
-    alter(&mut next);
-    commit(&bed, next).await;
-    let plan = plan(&bed, batch("second", 5)).await.expect("it is planned");
+    let mut state = state_after(&first(&bed).await);
+    alter(&mut state);
+    let checkpoint = commit_state(&bed, state).await;
+    let plan = second(&bed, &checkpoint).await;
     bed.end().await;
     plan
 }
 
 #[tokio::test]
-async fn the_commit_of_another_server_is_not_built_upon() {
-    let plan = after(|commit| commit.source.system = "another".to_owned()).await;
-    assert_eq!(read(&plan, "thing"), (Read::Whole, "the last commit is of another server"));
+async fn another_source_is_refused_until_it_is_adopted_and_then_read_whole() {
+    let (bed, mut checkpoint) = committed().await;
+    checkpoint.base.as_mut().expect("a batch").source.system = "another".to_owned();
+    let host = bed.host(Function::Plan).await;
+    let ask = |input| PlanRequest { input, ..request(&bed, batch("second", 5), &checkpoint) };
+    let error = plan::handle(ask(serde_json::json!({})), &host).await.expect_err("it is refused");
+    assert_eq!(error.fault(), Fault::SourceReplaced);
+    assert!(error.report().contains("of server another (to do: "), "{}", error.report());
+    assert!(error.report().contains("datadetox start --adopt-source"), "{}", error.report());
+    let adopted = plan::handle(ask(serde_json::json!({ "adopt_source": true })), &host).await.expect("it is planned");
+    assert_eq!(adopted.status, PlanStatus::UpToDate, "the state is this server's: only the ledger was altered");
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_could_have_lost_what_it_showed_is_read_whole() {
+    let plan = after(|state| state.source.timeline += 1).await;
+    assert_eq!(read(&plan, "thing"), (Read::Whole, "the source crashed, was put back or failed over"));
+    let plan = after(|state| state.source.began = Some("yesterday".to_owned())).await;
+    assert_eq!(read(&plan, "place"), (Read::Whole, "the source crashed, was put back or failed over"));
 }
 
 #[tokio::test]
 async fn a_horizon_ahead_of_the_server_is_not_used() {
     let ahead = Horizon::new(u64::MAX / 2);
-    let plan = after(|commit| commit.tables.values_mut().for_each(|state| state.horizon = ahead)).await;
-    assert_eq!(read(&plan, "thing"), (Read::Whole, "the last commit is ahead of this server"));
+    let plan = after(|state| state.tables.values_mut().for_each(|state| state.horizon = ahead)).await;
+    assert_eq!(read(&plan, "thing"), (Read::Whole, "the last read is ahead of this server"));
 }
 
 #[tokio::test]
-async fn a_table_whose_counters_proved_nothing_is_read_since_its_horizon() {
-    let forget = |commit: &mut Commit| {
-        if let Some(state) = commit.tables.get_mut(&ident("thing")) {
+async fn a_table_whose_counters_prove_nothing_is_asked() {
+    let forget = |state: &mut State| {
+        if let Some(state) = state.tables.get_mut(&ident("thing")) {
             state.counters = None;
         }
     };
     let plan = after(forget).await;
-    assert!(matches!(read(&plan, "thing").0, Read::Since { .. }), "{:?}", plan.tables);
-    assert_eq!(read(&plan, "place"), (Read::Nothing, "unchanged"));
+    assert_eq!((plan.status, read(&plan, "thing")), (PlanStatus::UpToDate, (Read::Nothing, "unchanged")));
+}
+
+#[tokio::test]
+async fn another_catalogue_than_the_state_machine_s_plans_nothing() {
+    let bed = bed().await;
+    let another =
+        PlanRequest { catalogue: "another".to_owned(), ..request(&bed, batch("first", 0), &Default::default()) };
+    let error = plan::handle(another, &bed.host(Function::Plan).await).await.expect_err("it is refused");
+    assert_eq!(error.fault(), Fault::DeploymentInProgress);
+    bed.end().await;
 }
 
 #[tokio::test]
 async fn a_target_defined_anew_is_read_whole() {
-    let plan = after(|commit| {
-        commit.targets.insert(ident("fact_thing"), "another definition".to_owned());
+    let plan = after(|state| {
+        state.targets.insert(ident("fact_thing"), "another definition".to_owned());
     })
     .await;
     assert_eq!(read(&plan, "thing"), (Read::Whole, "its targets are defined anew"));
 }
 
 #[tokio::test]
-async fn the_counters_of_a_partitioned_table_prove_nothing() {
+async fn a_partitioned_table_has_no_counters_and_is_asked() {
     let mut bed = Testbed::new(CATALOGUE).await;
     bed.source_does(PLACES).await;
     let partitioned =
@@ -64,12 +91,13 @@ async fn the_counters_of_a_partitioned_table_prove_nothing() {
                        CREATE TABLE thing_low PARTITION OF thing FOR VALUES FROM (0) TO (100)";
     bed.source_does(partitioned).await;
     settle(&mut bed).await;
-    let first = plan(&bed, batch("first", 0)).await.expect("it is planned");
-    assert!(first.tables[&ident("thing")].versioned);
-    commit(&bed, first.next.expect("there is something to read")).await;
-    let second = plan(&bed, batch("second", 5)).await.expect("it is planned");
-    assert_eq!(second.status, PlanStatus::Changed);
-    assert!(matches!(read(&second, "thing").0, Read::Since { .. }), "{:?}", second.tables);
+    let whole = first(&bed).await;
+    assert!(whole.tables[&ident("thing")].versioned);
+    let checkpoint = commit(&bed, &whole).await;
+    assert_eq!(second(&bed, &checkpoint).await.status, PlanStatus::UpToDate);
+    bed.source_does("INSERT INTO thing VALUES (1, 1, 1)").await;
+    let plan = second(&bed, &checkpoint).await;
+    assert!(matches!(read(&plan, "thing"), (Read::Since { .. }, "changed")), "{:?}", plan.tables);
     bed.end().await;
 }
 
@@ -79,10 +107,9 @@ async fn a_view_is_read_whole_each_time_and_its_key_verified() {
     bed.source_does(PLACES).await;
     bed.source_does("CREATE VIEW thing AS SELECT 1 AS id, 1.50::numeric(10,2) AS price, 1 AS place_id").await;
     settle(&mut bed).await;
-    let first = plan(&bed, batch("first", 0)).await.expect("it is planned");
-    assert!(!first.tables[&ident("thing")].versioned && first.targets[&ident("fact_thing")].verify_key);
-    commit(&bed, first.next.expect("there is something to read")).await;
-    let second = plan(&bed, batch("second", 5)).await.expect("it is planned");
-    assert_eq!(read(&second, "thing"), (Read::Whole, "its rows carry no transaction id"));
+    let whole = first(&bed).await;
+    assert!(!whole.tables[&ident("thing")].versioned && whole.targets[&ident("fact_thing")].verify_key);
+    let checkpoint = commit(&bed, &whole).await;
+    assert_eq!(read(&second(&bed, &checkpoint).await, "thing"), (Read::Whole, "its rows carry no transaction id"));
     bed.end().await;
 }

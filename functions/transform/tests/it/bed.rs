@@ -6,7 +6,8 @@ use catalog::deployment::Function;
 use catalog::key::{Bucket, Format, Key};
 use catalog::manifest::{ExtractManifest, ManifestColumn, Part, TransformManifest};
 use catalog::message::{Read, TargetPlan, TransformRequest, Transformed};
-use catalog::{Batch, Horizon, ROW_VERSION, Result, Table, Target, ValueType};
+use catalog::state::{SourceIdentity, TableState};
+use catalog::{Batch, Horizon, ROW_VERSION, Result, Table, Target, ValueType, Window};
 use columnar::parquet::Reader;
 use columnar::{Column, Schema, copy};
 use host::Host;
@@ -74,6 +75,16 @@ impl Bed {
             table: table.name.clone(),
             batch: self.batch.clone(),
             read: Read::Whole,
+            definition: self.testbed.catalog().fingerprint_of_table(&table),
+            source: SourceIdentity { system: "7".to_owned(), timeline: 1, database: 5, began: None },
+            state: TableState {
+                batch: self.batch.name.clone(),
+                horizon: HORIZON,
+                counters: None,
+                fingerprint: String::new(),
+                read_at: self.batch.started,
+            },
+            window: Window { from: HORIZON, until: Horizon::new(2_000) },
             columns: table.columns.iter().map(ManifestColumn::from).collect(),
             rows: parts.iter().map(|part| part.rows).sum(),
             bytes: parts.iter().map(|part| part.bytes).sum(),
@@ -98,9 +109,14 @@ impl Bed {
         let sources = sources.into_iter().map(|table| (table.name.clone(), Some(self.batch.name.clone()))).collect();
         let request = TransformRequest {
             batch: self.batch.clone(),
-            horizon: HORIZON,
             target: target.name.clone(),
-            plan: TargetPlan { build, sources, verify_key: false },
+            plan: TargetPlan {
+                build,
+                sources,
+                verify_key: false,
+                definition: self.testbed.catalog().fingerprint(&target),
+                rebuild: false,
+            },
         };
         Box::pin(transform::handle(request, &host)).await
     }

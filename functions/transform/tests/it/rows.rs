@@ -67,7 +67,7 @@ async fn a_row_that_cannot_be_taken_is_rejected_with_the_reason_and_all_its_valu
     let done = bed.transform("dim_person", "1").await.unwrap();
     assert_eq!((done.rows, done.deferred, done.rejected), (0, 0, 2));
     let rejects = bed.made("dim_person").await.unwrap().rejects;
-    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.key, reject.reason)).collect();
+    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.shown_key(), reject.reason)).collect();
     assert_eq!(told, ["1: born: \"soon\" is no date (YYYY-MM-DD)", "2: name is null"]);
     assert_eq!(rejects[0].row["note"], None);
     assert_eq!(rejects[0].row["joined"].as_deref(), Some("2022-11-03 14:20:52"));
@@ -83,7 +83,7 @@ async fn a_row_without_its_lookup_is_deferred_where_it_comes_again_and_rejected_
     let done = bed.transform("dim_person", "1").await.unwrap();
     assert_eq!((done.rows, done.deferred, done.rejected), (1, 1, 2));
     let rejects = bed.made("dim_person").await.unwrap().rejects;
-    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.key, reject.reason)).collect();
+    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.shown_key(), reject.reason)).collect();
     assert_eq!(told, ["2: team_id 9 is not in team", "3: team_id 9 is not in team"]);
     assert!(bed.rows("dim_person").await.0[0].starts_with("(4,Di,"));
     bed.end().await;

@@ -1,6 +1,9 @@
 //! The generated definition, committed: every change of it is seen in review.
 
-use catalog::Catalog;
+use std::sync::Arc;
+
+use catalog::deployment::Verb;
+use catalog::{Catalog, Deployment};
 use serde_json::{Value, json};
 
 use crate::shipped::{local_definition, totesys};
@@ -88,6 +91,31 @@ fn names_that_are_no_plain_words_are_found_in_the_plan() {
         }
     });
     assert_eq!(simulation.execution.status.name(), "SUCCEEDED");
+}
+
+/// Every text of a value.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn no_intrinsic_function_holds_an_escape_and_no_command_is_lost() {
+    let home = "it's my {home}\\here";
+    let deployment = Deployment::on_laptop_with(Arc::new(totesys()), [("--home", home.to_owned())]);
+    let definition = definition::on_laptop(&deployment, String::new());
+    let all = texts(&definition);
+    let intrinsic: Vec<&&str> = all.iter().filter(|text| text.starts_with("States.")).collect();
+    assert!(intrinsic.iter().any(|text| text.starts_with("States.Format(")), "{intrinsic:?}");
+    // Engines differ in how they read an escape, and what an escape is needed for.
+    assert!(intrinsic.iter().all(|text| !text.contains('\\')), "{intrinsic:?}");
+    let command = deployment.command(Verb::Redrive, "RUN");
+    assert!(command.contains("my {home}"), "{command}");
+    assert!(all.contains(&command.as_str()), "{command} is told as it is typed");
 }
 
 #[test]

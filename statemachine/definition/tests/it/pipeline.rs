@@ -26,19 +26,33 @@ fn plan(status: &str) -> Value {
     })
 }
 
+/// What `halt` writes, in short: what it was told.
+fn told(given: &Value) -> Value {
+    json!({ "subject": "told", "message": given.to_string() })
+}
+
 fn loaded(rejected: u64) -> Value {
     json!({ "status": "loaded", "targets": {}, "rejected": rejected, "committed_at": "", "freshness_ms": 1 })
 }
 
 /// A pipeline in which everything succeeds, but for what `scripted` answers.
-fn run(mut scripted: impl FnMut(&str, &Value) -> Option<Answer>) -> Simulation<impl FnMut(&str, &Value) -> Answer> {
-    Simulation::run(&local_definition(&totesys()), json!({}), move |name, given| {
+fn run(scripted: impl FnMut(&str, &Value) -> Option<Answer>) -> Simulation<impl FnMut(&str, &Value) -> Answer> {
+    run_with(json!({}), scripted)
+}
+
+/// The same with an input.
+fn run_with(
+    input: Value,
+    mut scripted: impl FnMut(&str, &Value) -> Option<Answer>,
+) -> Simulation<impl FnMut(&str, &Value) -> Answer> {
+    Simulation::run(&local_definition(&totesys()), input, move |name, given| {
         if let Some(answer) = scripted(name, given) {
             return answer;
         }
         match name {
             "totesys-plan" => Ok(plan("changed")),
             "totesys-load" => Ok(loaded(0)),
+            "totesys-halt" if given.get("tell").is_some() => Ok(told(given)),
             "totesys-halt" if given["now"].as_u64() > given["noted"].as_u64() => Ok(given["phase"].clone()),
             "totesys-halt" => match given["phase"].as_str() {
                 Some("Plan") => Err(("PlanFailed", "")),
@@ -90,15 +104,16 @@ fn one_failed_table_lets_the_others_finish_notifies_once_and_halts() {
     assert_eq!(run.count("sns"), 1);
     let notice = run.last_given("sns");
     let message = notice["Message"].as_str().expect("a message");
-    assert_eq!(notice["Subject"], "totesys: Extract failed");
+    assert_eq!(notice["Subject"], "told");
     assert!(
         message.contains("payment is locked") && message.contains("Source.Busy") && !message.contains("staff"),
         "{message}"
     );
     assert!(
-        message.contains("--execution-arn arn:aws:states:us-east-1:000000000000:execution:totesys-etl:run"),
+        message.contains("\"execution\":\"arn:aws:states:us-east-1:000000000000:execution:totesys-etl:run\""),
         "{message}"
     );
+    assert!(message.contains("datadetox redrive RUN"), "{message}");
     assert_eq!(run.last_given("totesys-halt")["failures"][0]["subject"], "payment");
 
     run.redrive();
@@ -167,10 +182,51 @@ fn an_unfinished_table_is_asked_again_until_it_is_done() {
 fn rejected_rows_alert_and_the_run_succeeds() {
     let run = run(|name, _| (name == "totesys-load").then(|| Ok(loaded(3))));
     assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, 1));
+    let news = &run.last_given("totesys-halt")["tell"]["rejected"];
+    assert_eq!(news["rows"], 3);
+    assert!(news["query"].as_str().is_some_and(|query| query.contains("WHERE pipeline = 'totesys' ORDER")), "{news}");
+    assert!(run.last_given("sns")["Message"].as_str().is_some_and(|text| text.contains("rejected")));
+}
+
+#[test]
+fn an_alert_that_cannot_be_written_is_sent_in_short() {
+    // It is halt itself that cannot be called.
+    let broken = |name: &str| (name == "totesys-halt").then_some(Err(("Lambda.ResourceNotFoundException", "no halt")));
+    let run = run(|name, _| match name {
+        "totesys-extract-payment" => Some(Err(("Source.AccessDenied", "{\"errorMessage\":\"no\"}"))),
+        name => broken(name),
+    });
+    assert_eq!(run.execution.failure.error.as_deref(), Some("Lambda.ResourceNotFoundException"));
+    let (subject, message) = (&run.last_given("sns")["Subject"], run.last_given("sns")["Message"].as_str());
+    assert_eq!(subject, "totesys: Extract failed");
+    let message = message.expect("a text");
+    for part in [
+        "failed in the run run, which is held",
+        "First to fail: payment, with Source.AccessDenied",
+        "\nExecution: arn:",
+    ] {
+        assert!(message.contains(part), "{part:?} is not in {message}");
+    }
+
+    let run = self::run(|name, _| if name == "totesys-load" { Some(Ok(loaded(3))) } else { broken(name) });
+    assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, 1));
     assert_eq!(run.last_given("sns")["Subject"], "totesys: 3 rows were rejected");
-    assert!(
-        run.last_given("sns")["Message"].as_str().is_some_and(|text| text.contains("WHERE pipeline = 'totesys' ORDER"))
-    );
+    assert!(run.last_given("sns")["Message"].as_str().is_some_and(|text| text.contains("etl.reject")));
+}
+
+#[test]
+fn an_input_that_is_no_object_fails_as_every_failure_does_and_is_told() {
+    for input in [json!([]), json!("x"), json!(7), json!(null), json!({ "full": "yes" })] {
+        let mut run = run_with(input.clone(), |name, _| {
+            (name == "totesys-plan").then_some(Err(("Input.Refused", "{\"errorMessage\":\"no object\"}")))
+        });
+        assert_eq!(run.execution.failure.error.as_deref(), Some("PlanFailed"), "{input}: {:?}", run.execution.failure);
+        assert_eq!((run.count("totesys-plan"), run.count("sns")), (1, 1), "{input}: not retried, told once");
+        let failure = &run.last_given("totesys-halt")["failures"][0];
+        assert_eq!(failure["error"], "Input.Refused", "{input}");
+        run.redrive();
+        assert_eq!((run.count("totesys-plan"), run.count("sns")), (2, 2), "{input}: held, and told again");
+    }
 }
 
 #[test]
@@ -227,6 +283,7 @@ fn a_hundred_tables_stay_below_the_limits_of_step_functions_even_when_they_fail_
     let mut run = Simulation::run(&local_definition(&catalog), json!({}), move |name, given| match name {
         "wide-plan" => Ok(plan.clone()),
         "wide-load" => Ok(loaded(0)),
+        "wide-halt" if given.get("tell").is_some() => Ok(told(given)),
         "wide-halt" if given["now"].as_u64() > given["noted"].as_u64() => Ok(given["phase"].clone()),
         "wide-halt" => Err(("ExtractFailed", "")),
         // Every extraction fails as often as it is retried, and once more: all hundred have failed.

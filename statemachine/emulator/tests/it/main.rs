@@ -4,6 +4,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod api;
+mod damage;
+mod ends;
 mod journals;
 mod machines;
 mod redrive;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use asl::{Resource, Status};
 use chrono::{DateTime, SubsecRound as _, Utc};
@@ -19,6 +21,8 @@ pub(crate) enum Does {
     Fails(&'static str),
     /// Never answers.
     Hangs,
+    /// Answers once that file is gone.
+    Waits(PathBuf),
 }
 
 /// Functions by name; one that is not scripted echoes.
@@ -27,6 +31,8 @@ pub(crate) struct Script {
     functions: Mutex<BTreeMap<String, Does>>,
     /// The functions that were called, in order.
     pub(crate) called: Mutex<Vec<String>>,
+    /// Name, status and error of the executions that ended, in order.
+    pub(crate) ended: Mutex<Vec<[String; 3]>>,
 }
 
 impl Script {
@@ -52,8 +58,41 @@ impl Service for Script {
                 Does::Echoes => Ok(parameters["Payload"].clone()),
                 Does::Fails(error) => Err(CallFailed { error: error.to_owned(), cause: "as scripted".to_owned() }),
                 Does::Hangs => pending().await,
+                Does::Waits(file) => {
+                    until(|| !file.exists()).await;
+                    Ok(parameters["Payload"].clone())
+                }
             }
         })
+    }
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let looks = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), looks).await.expect("it comes to be so");
+}
+
+/// What the service told in this process, line by line; each line of a journal names its file.
+pub(crate) fn news() -> MutexGuard<'static, String> {
+    static NEWS: Mutex<String> = Mutex::new(String::new());
+    NEWS.lock().expect("no test panicked")
+}
+
+struct News;
+
+impl io::Write for News {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        news().push_str(&String::from_utf8_lossy(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -89,6 +128,8 @@ fn lives<S: Future>(
     goes_on: bool,
     story: impl FnOnce(World) -> S,
 ) -> S::Output {
+    // The first life of this process begins to listen.
+    let _ = tracing_subscriber::fmt().with_writer(|| News).with_ansi(false).try_init();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().expect("a runtime");
     let output = runtime.block_on(async {
@@ -98,6 +139,14 @@ fn lives<S: Future>(
             folder: folder.to_owned(),
             goes_on,
             service: Arc::clone(script) as Arc<dyn Service>,
+            ended: {
+                let script = Arc::clone(script);
+                Arc::new(move |execution| {
+                    let error = execution.failure.error.clone().unwrap_or_default();
+                    let end = [execution.identity.name.clone(), execution.status.name().to_owned(), error];
+                    script.ended.lock().expect("no test panicked").push(end);
+                })
+            },
             clock: now,
         };
         let machines = machines.iter().map(|(name, definition)| ((*name).to_owned(), definition.clone()));

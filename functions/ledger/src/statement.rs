@@ -5,19 +5,19 @@ use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 /// Runs statements that answer nothing. `doing` says what fails with them: `cannot commit`.
-pub(crate) async fn execute(warehouse: &mut PgConnection, doing: &str, sql: impl Into<String>) -> Result<()> {
+pub async fn execute(warehouse: &mut PgConnection, doing: &str, sql: impl Into<String>) -> Result<()> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(warehouse).await;
     done.map(|_| ()).map_err(|error| classify(Side::Warehouse, doing, error))
 }
 
 /// Runs a statement; how many rows it wrote.
-pub(crate) async fn rows_written(warehouse: &mut PgConnection, doing: &str, sql: String) -> Result<u64> {
+pub async fn rows_written(warehouse: &mut PgConnection, doing: &str, sql: String) -> Result<u64> {
     let done = sqlx::query(AssertSqlSafe(sql)).execute(warehouse).await;
     done.map(|done| done.rows_affected()).map_err(|error| classify(Side::Warehouse, doing, error))
 }
 
 /// Runs a statement that answers one row of counts.
-pub(crate) async fn counts<const N: usize>(warehouse: &mut PgConnection, doing: &str, sql: String) -> Result<[u64; N]> {
+pub async fn counts<const N: usize>(warehouse: &mut PgConnection, doing: &str, sql: String) -> Result<[u64; N]> {
     let failed = |error| classify(Side::Warehouse, doing, error);
     let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(warehouse).await.map_err(failed)?;
     let mut counts = [0; N];
@@ -28,21 +28,17 @@ pub(crate) async fn counts<const N: usize>(warehouse: &mut PgConnection, doing: 
 }
 
 /// `"a", "b"`.
-pub(crate) fn list<'n>(names: impl IntoIterator<Item = &'n Ident>) -> String {
+pub fn list<'n>(names: impl IntoIterator<Item = &'n Ident>) -> String {
     join(names, ", ", |name| name.to_owned())
 }
 
 /// `s."a", s."b"`.
-pub(crate) fn list_of<'n>(alias: &str, names: impl IntoIterator<Item = &'n Ident>) -> String {
+pub fn list_of<'n>(alias: &str, names: impl IntoIterator<Item = &'n Ident>) -> String {
     join(names, ", ", |name| format!("{alias}.{name}"))
 }
 
 /// What `print` makes of every quoted name, with something between them.
-pub(crate) fn join<'n>(
-    names: impl IntoIterator<Item = &'n Ident>,
-    between: &str,
-    print: impl Fn(&str) -> String,
-) -> String {
+pub fn join<'n>(names: impl IntoIterator<Item = &'n Ident>, between: &str, print: impl Fn(&str) -> String) -> String {
     let printed: Vec<String> = names.into_iter().map(|name| print(&name.sql().to_string())).collect();
     printed.join(between)
 }

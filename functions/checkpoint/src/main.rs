@@ -1,0 +1,8 @@
+//! The Lambda function `checkpoint`.
+
+use host::RuntimeError;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), RuntimeError> {
+    checkpoint::serve().await
+}
