@@ -24,7 +24,7 @@ tables AS (
     SELECT c.oid, n.nspname, c.relname, c.relowner, n.nspname = $3 AND c.relname = ANY ($4) AS is_ledger
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND ((n.nspname = $1 AND c.relname = ANY ($2)) OR (n.nspname = $3 AND c.relname = ANY ($4)))),
-sequences AS (
+sequences AS MATERIALIZED (
     SELECT DISTINCT s.oid, n.nspname, s.relname
       FROM tables t
       JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
