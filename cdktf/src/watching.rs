@@ -201,7 +201,7 @@ pub(crate) fn add(
         statistic: "Sum",
         seconds: 300,
     };
-    let told = format!("Rows were rejected: {}.", ledger::rejects_of(&plan.catalog.pipeline.name));
+    let told = format!("Rows were rejected: {}.", ledger::rejects_of(&plan.catalog));
     watch.above("rejected", rejected, 0, told)?;
     let missed = Watched {
         namespace: "AWS/SQS",

@@ -96,13 +96,14 @@ const created = { "s3:if-none-match": "*" };
 const called = new Set(calls.map((call) => call.caller));
 const functions = (program) => laptop.functions.filter((each) => each.program === program && called.has(each.name));
 const [{ name: one, subject: oneTable }, { name: other, subject: otherTable }] = functions("extract");
+const [{ name: checkpoint }] = functions("checkpoint");
 const [{ name: plan }] = functions("plan");
 const [{ name: load }] = functions("load");
 // It calls nothing by itself.
 const { name: halt } = laptop.functions.find((each) => each.program === "halt");
 const transform = functions("transform").at(-1).name;
 const object = (bucket, owner) => ({ bucket, key: `${owner}/batch/part-1-a.csv` });
-const commit = { bucket: "processed", key: `${laptop.commits}x.json` };
+const state = { bucket: "processed", key: `${laptop.states}x.json` };
 const forbidden = [
   [one, "s3:PutObject", object("ingestion", otherTable), created],
   [one, "s3:PutObject", object("ingestion", oneTable), {}], // overwrites
@@ -117,10 +118,14 @@ const forbidden = [
   [transform, "s3:PutObject", object("ingestion", oneTable), created],
   [load, "secretsmanager:GetSecretValue", { secret: "source" }, {}],
   [load, "s3:GetObject", object("ingestion", oneTable), {}],
-  [load, "s3:DeleteObject", commit, {}],
-  [plan, "s3:PutObject", commit, created],
+  [load, "s3:DeleteObject", state, {}],
+  [checkpoint, "secretsmanager:GetSecretValue", { secret: "source" }, {}],
+  [checkpoint, "s3:GetObject", state, {}],
+  [plan, "s3:PutObject", state, created],
+  [plan, "s3:PutObject", object("ingestion", oneTable), created],
+  [plan, "secretsmanager:GetSecretValue", { secret: "warehouse" }, {}],
   [plan, "states:StartExecution", {}, {}],
-  [halt, "s3:GetObject", commit, {}],
+  [halt, "s3:GetObject", state, {}],
   ["state machine", "s3:GetObject", object("ingestion", oneTable), {}],
   ["state machine", "secretsmanager:GetSecretValue", { secret: "source" }, {}],
 ].map(([caller, action, resource, context]) => ({ caller, action, resource, context }));

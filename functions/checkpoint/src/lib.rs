@@ -75,14 +75,14 @@ async fn look(catalog: &Catalog, warehouse: &mut PgConnection) -> Result<Checkpo
     let seen = ledger.targets(warehouse).await?;
     let newest = ledger.newest(warehouse).await?;
     let waiting = ledger.waiting(warehouse).await?;
-    let alerts = newest.as_ref().and_then(put_back).into_iter().collect();
+    let alerts: Vec<String> = newest.as_ref().and_then(put_back).into_iter().collect();
     let base = newest.and_then(|newest| newest.base);
     // Without a base everything is read anyhow.
     let rebuild = match base {
         Some(_) => ledger.lost(warehouse, &seen).await?,
         None => ledger::Lost::new(),
     };
-    Ok(Checkpoint { base, rebuild, waiting, alerts, ..nothing })
+    Ok(Checkpoint { base, rebuild, waiting, noticed: !alerts.is_empty(), alerts, ..nothing })
 }
 
 /// Told where both clocks say so, the warehouse's and this function's.

@@ -6,6 +6,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
+use catalog::message::RunInput;
 use catalog::{Deployment, EnvironmentName};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -143,8 +144,8 @@ impl Orchestrator {
     }
 
     /// Starts a run and answers its ARN.
-    pub(crate) async fn start(&self, full: bool) -> Result<String> {
-        let input = if full { json!({ "full": true }) } else { json!({}) };
+    pub(crate) async fn start(&self, input: RunInput) -> Result<String> {
+        let input = json!(input);
         let request = self.client.start_execution().state_machine_arn(&self.machine).name(run_name());
         Ok(request.input(input.to_string()).send().await.map_err(explain)?.execution_arn)
     }

@@ -171,7 +171,10 @@ impl Stack {
         let credentials = Credentials::new(deployment)?;
         credentials.write_config(home, &endpoint)?;
         let inbox = Arc::new(Inbox::new(topic_arn(deployment), home.join("inbox")));
-        let catalog_file = config.catalog_file.canonicalize().context("cannot open the catalogue")?;
+        // A copy: functions start when they are called, and the file may be edited by then.
+        let catalog_file = home.join("pipeline.toml");
+        std::fs::copy(&config.catalog_file, &catalog_file).context("cannot read the catalogue")?;
+        let catalog_file = catalog_file.canonicalize()?;
         let environments: BTreeMap<String, Environment> = deployment
             .catalog
             .all_functions()

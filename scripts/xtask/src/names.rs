@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use catalog::key::{Bucket, COMMITS};
+use catalog::key::{Bucket, STATES};
 use catalog::{Catalog, Deployment, EnvironmentName, Side};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(crate) fn of(catalog: Arc<Catalog>, environment: Option<EnvironmentName>) ->
         "secrets": std::collections::BTreeMap::from(secrets),
         "topic": deployment.topic(),
         "schedule": deployment.schedule(),
-        "commits": COMMITS,
+        "states": STATES,
     }))
 }
 
@@ -50,6 +50,7 @@ mod tests {
             names["functions"].as_array().unwrap().iter().map(|function| function["name"].as_str().unwrap()).collect();
         expect![[r#"
             [
+                "shop-dev-checkpoint",
                 "shop-dev-plan",
                 "shop-dev-extract-staff",
                 "shop-dev-transform-dim_staff",
@@ -60,6 +61,6 @@ mod tests {
         .assert_debug_eq(&functions);
         assert_eq!(names["state_machine"], "shop-dev-etl");
         assert_eq!(names["secrets"]["source"], "shop-dev/source");
-        assert_eq!(of(catalog, None).unwrap()["functions"][1]["name"], "shop-extract-staff");
+        assert_eq!(of(catalog, None).unwrap()["functions"][2]["name"], "shop-extract-staff");
     }
 }

@@ -36,8 +36,8 @@
 
 use asl::Resource;
 use catalog::fault::{Retry, TRANSIENT};
-use catalog::message::Phase;
 use catalog::ledger::{self, LedgerTable};
+use catalog::message::Phase;
 use catalog::{Catalog, Deployment, Fault, Function, Ident};
 use serde_json::{Value, json};
 
@@ -170,7 +170,8 @@ impl Builder<'_> {
             "input.$": "$$.Execution.Input",
         });
         let mut state = self.task(Function::Plan, &payload);
-        state["ResultSelector"] = members(&["status", "reason", "batch", "source", "base", "tables", "targets", "next"]);
+        state["ResultSelector"] =
+            members(&["status", "reason", "batch", "source", "base", "tables", "targets", "next"]);
         state["ResultPath"] = json!("$.plan");
         state["Catch"] = catch_all("Plan failed", FAULT);
         state["Next"] = json!("Anything changed?");
@@ -211,7 +212,8 @@ impl Builder<'_> {
             "next.$": "$.plan.next",
         });
         let mut state = self.task(Function::Load, &payload);
-        state["ResultSelector"] = members(&["status", "targets", "rejected", "waiting", "committed_at", "freshness_ms"]);
+        state["ResultSelector"] =
+            members(&["status", "targets", "rejected", "waiting", "committed_at", "freshness_ms"]);
         state["ResultPath"] = json!("$.load");
         state["Catch"] = catch_all("Load failed", FAULT);
         state["Next"] = json!("Anything rejected?");

@@ -103,8 +103,7 @@ impl Usage {
 /// Requests to S3, from what the plan had to be done: a table that is read asks for its manifest, writes parts and a
 /// manifest; a target reads and writes the same; the loader reads every part.
 fn requests(usage: &mut Usage, output: &serde_json::Value) {
-    usage.writes += 1; // plan lists the commits
-    usage.reads += 1;
+    usage.reads += 1; // plan reads the state
     for (phase, format) in [("extract", Format::Csv), ("transform", Format::Parquet)] {
         for result in output[phase]["results"].as_array().into_iter().flatten() {
             if result["status"] == "skipped" {
@@ -152,9 +151,10 @@ struct Month {
 
 impl Month {
     fn of(full: Usage, deployment: &Deployment, busy: u8) -> Self {
-        // What a run costs that finds nothing: Plan, Choice, Succeed; one call, a listing and a read.
-        let plan = u128::from(deployment.catalog.functions.plan.memory_mb);
-        let idle = Usage { transitions: 3, invocations: 1, megabyte_millis: plan * 300, writes: 1, reads: 1 };
+        // What a run costs that finds nothing: two calls, a Choice after each, Succeed; a read.
+        let functions = &deployment.catalog.functions;
+        let memory = u128::from(functions.checkpoint.memory_mb) + u128::from(functions.plan.memory_mb);
+        let idle = Usage { transitions: 5, invocations: 2, megabyte_millis: memory * 300, writes: 0, reads: 1 };
         let minutes = u128::from((deployment.catalog.pipeline.schedule.as_secs() / 60).max(1));
         let month = DAYS * 24 * 60 / minutes;
         let busy_runs = month * u128::from(busy) / 100;

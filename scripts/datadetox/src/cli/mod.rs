@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use catalog::message::RunInput;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -67,6 +68,24 @@ struct SampleOptions {
     /// The same seed gives the same data.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
+}
+
+/// What a run reads beside what changed.
+#[derive(Args, Clone, Copy, Debug)]
+struct Reading {
+    /// Read every table in full, whatever changed.
+    #[arg(long)]
+    full: bool,
+    /// This source is meant, though it is another server or database than the one that the warehouse's rows came from:
+    /// everything is read from it.
+    #[arg(long)]
+    adopt_source: bool,
+}
+
+impl Reading {
+    fn input(self) -> RunInput {
+        RunInput { full: self.full, adopt_source: self.adopt_source }
+    }
 }
 
 /// Whether to stay until a run ends.

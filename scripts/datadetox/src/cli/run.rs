@@ -6,7 +6,7 @@ use local::{Home, Running};
 use tokio::time::Instant;
 
 use super::serve::fill;
-use super::{Outcome, SampleOptions};
+use super::{Outcome, Reading, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use crate::orchestrator::{Orchestrator, Where};
@@ -24,9 +24,8 @@ pub(super) struct Run {
     stack: StackOptions,
     #[command(flatten)]
     sample: SampleOptions,
-    /// Read every table in full, whatever changed.
-    #[arg(long)]
-    full: bool,
+    #[command(flatten)]
+    reading: Reading,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -73,6 +72,6 @@ impl Run {
 
     async fn once(&self, orchestrator: &Orchestrator, deployment: &catalog::Deployment) -> Result<Outcome> {
         let patience = deployment.catalog.pipeline.timeout;
-        Ok(run::start(orchestrator, deployment, self.full, self.json, patience).await?.into())
+        Ok(run::start(orchestrator, deployment, self.reading.input(), self.json, patience).await?.into())
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use catalog::deployment::quoted;
+use catalog::message::RunInput;
 use clap::Args;
 use local::{APPLICATION, Home, Running, Schedule, Stack};
 use sqlx::ConnectOptions as _;
@@ -42,7 +43,8 @@ impl Serve {
             introduce(&stack);
             // An older run that goes on is not waited for: the schedule comes back to what this one left.
             let orchestrator = Orchestrator::of(&stack);
-            let ending = run::start(&orchestrator, &stack.deployment, false, false, Duration::ZERO).await?;
+            let ending =
+                run::start(&orchestrator, &stack.deployment, RunInput::default(), false, Duration::ZERO).await?;
             if Outcome::from(ending) != Outcome::Good {
                 say::line("the schedule goes on; a later run heals what it can");
             }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use super::{Follow, Outcome};
+use super::{Follow, Outcome, Reading};
 use crate::catalogue::Project;
 use crate::orchestrator::{Orchestrator, Where};
 use crate::{run, say};
@@ -15,9 +15,8 @@ use crate::{run, say};
 pub(super) struct Start {
     #[command(flatten)]
     pub(super) at: Where,
-    /// Read every table in full, whatever changed.
-    #[arg(long)]
-    full: bool,
+    #[command(flatten)]
+    reading: Reading,
     #[command(flatten)]
     follow: Follow,
 }
@@ -29,11 +28,11 @@ impl Start {
             format!("no stack runs in {home}; start one with `datadetox`, run once with `datadetox run`, or name AWS with --aws")
         })?;
         if self.follow.detach {
-            say::data(&orchestrator.start(self.full).await?);
+            say::data(&orchestrator.start(self.reading.input()).await?);
             return Ok(Outcome::Good);
         }
         let deployment = self.at.deployment(project)?;
         let patience = deployment.catalog.pipeline.timeout;
-        Ok(run::start(&orchestrator, &deployment, self.full, self.follow.json, patience).await?.into())
+        Ok(run::start(&orchestrator, &deployment, self.reading.input(), self.follow.json, patience).await?.into())
     }
 }

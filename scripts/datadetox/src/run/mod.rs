@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Result;
 use aws_sdk_sfn::primitives::DateTime;
 use catalog::Deployment;
+use catalog::message::RunInput;
 use tokio::time::Instant;
 
 pub(crate) use figures::{count, duration, instant};
@@ -37,13 +38,13 @@ pub(crate) async fn finish(
 pub(crate) async fn start(
     orchestrator: &Orchestrator,
     deployment: &Deployment,
-    full: bool,
+    input: RunInput,
     as_json: bool,
     patience: Duration,
 ) -> Result<Ending> {
     let deadline = Instant::now() + patience;
     loop {
-        let arn = orchestrator.start(full).await?;
+        let arn = orchestrator.start(input).await?;
         let report = follow(orchestrator, &arn, deployment).await?;
         let came_second = report.ending() == Ending::AlreadyRunning;
         if !came_second || !until_alone(orchestrator, report.started(), deadline).await? {

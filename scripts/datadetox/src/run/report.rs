@@ -7,9 +7,9 @@ use anyhow::Result;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
-use catalog::Deployment;
 use catalog::deployment::Verb;
 use catalog::message::{Counts, Failure, HaltRequest};
+use catalog::{Deployment, ledger};
 use serde_json::{Value, json};
 
 use super::figures::{bytes, count, duration, span};
@@ -73,6 +73,7 @@ impl<'d> Report<'d> {
             say::data(&serde_json::to_string_pretty(&self.json())?);
             return Ok(ending);
         }
+        self.say_found();
         match ending {
             Ending::Loaded => self.loaded(),
             Ending::UpToDate => say::data("up to date"),
@@ -84,7 +85,34 @@ impl<'d> Report<'d> {
                 self.say_remedy();
             }
         }
+        self.say_waiting();
         Ok(ending)
+    }
+
+    /// Says what the run found in the warehouse that was not as the last batch left it.
+    fn say_found(&self) {
+        let found = &self.output["checkpoint"];
+        for found in found["rebuild"].as_object().into_iter().flat_map(|lost| lost.values()).filter_map(Value::as_str) {
+            say::line(&format!("{found}: it was made anew from a full read"));
+        }
+        for alert in found["alerts"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            say::warning(alert);
+        }
+    }
+
+    /// Rows that wait in the reject table after it, as far as the run tells.
+    fn waiting(&self) -> Option<u64> {
+        let loaded = self.output["load"]["waiting"].as_u64();
+        loaded.or_else(|| self.output["checkpoint"]["waiting"].as_u64())
+    }
+
+    /// Says, as long as it is so, that rows wait that the warehouse cannot take.
+    fn say_waiting(&self) {
+        if let Some(waiting) = self.waiting().filter(|waiting| *waiting > 0) {
+            let rows = if waiting == 1 { "1 row waits".to_owned() } else { format!("{} rows wait", count(waiting)) };
+            let query = ledger::rejects_of(&self.deployment.catalog);
+            say::warning(&format!("{rows} that the warehouse cannot take: {query}"));
+        }
     }
 
     /// Prints it state by state.
@@ -156,6 +184,9 @@ impl<'d> Report<'d> {
             "targets": self.targets(),
             "load": self.output["load"]["status"],
             "rejected": self.output["load"]["rejected"],
+            "found": self.output["checkpoint"]["rebuild"],
+            "alerts": self.output["checkpoint"]["alerts"],
+            "waiting": self.waiting(),
             "freshness_ms": self.output["load"]["freshness_ms"],
         });
         if self.run.status != ExecutionStatus::Succeeded && self.run.status != ExecutionStatus::Running {
@@ -183,7 +214,7 @@ impl<'d> Report<'d> {
         }
         let mut targets = table(1, ["TARGET", "ADDED", "UPDATED", "UNCHANGED", "DEFERRED", "REJECTED"]);
         for (name, counts) in self.targets() {
-            let Counts { added, updated, unchanged, deferred, rejected } = counts;
+            let Counts { added, updated, unchanged, deferred, rejected, .. } = counts;
             let mut row = vec![name];
             row.extend([added, updated, unchanged, deferred, rejected].map(count));
             targets.add_row(row);
@@ -196,9 +227,13 @@ impl<'d> Report<'d> {
         let fresh = span(load["freshness_ms"].as_u64().unwrap_or_default());
         let took = duration(&self.run.start_date, self.run.stop_date.as_ref()).unwrap_or_default();
         say::data(&format!("\n{status} in {took}; the warehouse shows the source as it was {fresh} before"));
-        if let Some(rejected) = load["rejected"].as_u64().filter(|rejected| *rejected > 0) {
-            let rows = if rejected == 1 { "1 row was".to_owned() } else { format!("{} rows were", count(rejected)) };
-            say::warning(&format!("{rows} rejected; see {} in the warehouse", catalog::ledger::REJECT));
+        for (name, Counts { gone, filled, .. }) in self.targets() {
+            if gone > 0 {
+                say::line(&format!("{name}: {} rows no longer wait, as they are gone from the source", count(gone)));
+            }
+            if filled > 0 {
+                say::line(&format!("{name}: {} newest versions were given the values of new columns", count(filled)));
+            }
         }
     }
 }
