@@ -133,13 +133,19 @@ impl Site {
 
     /// The processes that were told of this seed's proxy.
     pub(crate) fn functions(&self) -> Vec<Pid> {
-        let told = format!("AWS_ENDPOINT_URL={}\0", self.proxy.endpoint());
+        self.functions_of("")
+    }
+
+    /// Those of one program.
+    pub(crate) fn functions_of(&self, handler: &str) -> Vec<Pid> {
+        let told = [format!("AWS_ENDPOINT_URL={}\0", self.proxy.endpoint()), format!("_HANDLER={handler}")];
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let processes = entries.filter_map(|entry| pid(entry.file_name().to_str()?.parse().ok()?));
         let is_ours = |process: &Pid| {
             let path = format!("/proc/{}/environ", process.as_raw_nonzero());
             let environment = std::fs::read(path).unwrap_or_default();
-            environment.windows(told.len()).any(|part| part == told.as_bytes())
+            let says = |told: &String| environment.windows(told.len()).any(|part| part == told.as_bytes());
+            told.iter().all(says)
         };
         processes.filter(is_ours).collect()
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use catalog::deployment::variable;
 use catalog::{Catalog, Deployment};
 use local::{Config, Home, Running, Stack};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use tokio::process::{Child, Command};
 const CATALOGUE: &str = "pipeline.toml";
 const HOME: &str = "home";
 const PROGRAMS: &str = "programs";
+const DEPLOYED: &str = "deployed";
 const DATABASES: &str = "databases.json";
 const LOG: &str = "stack.log";
 
@@ -81,15 +83,31 @@ impl Launch {
         self.path(HOME)
     }
 
-    /// The functions' program, told that the services are where the proxy listens.
+    /// The functions' program, told that the services are where the proxy listens; and, where a deployment reached it
+    /// before the others, which catalogue is the new one.
     pub(crate) fn put_programs(&self, functions: &Path, proxy: &str) -> Result<()> {
-        let folder = self.path(PROGRAMS);
-        std::fs::create_dir_all(&folder)?;
-        let program = folder.join("functions");
-        let script = format!("#!/bin/sh\nAWS_ENDPOINT_URL={proxy} exec '{}' \"$@\"\n", functions.display());
+        let (programs, deployed) = (self.path(PROGRAMS), self.path(DEPLOYED));
+        std::fs::create_dir_all(&programs)?;
+        std::fs::create_dir_all(&deployed)?;
+        let program = programs.join("functions");
+        let script = format!(
+            "#!/bin/sh\nnew='{}'/$_HANDLER\nif [ -e \"$new\" ]; then export {}=\"$new\"; fi\nAWS_ENDPOINT_URL={proxy} exec '{}' \"$@\"\n",
+            deployed.display(),
+            variable::CATALOG,
+            functions.display()
+        );
         std::fs::write(&program, script)?;
         let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&program, runs).context("cannot make the functions' program run")
+    }
+
+    /// One program has a new catalogue from its next start on; `None` deploys the others too, once the stack starts anew.
+    pub(crate) fn deploy(&self, catalogue: &str, handler: Option<&str>) -> Result<()> {
+        match handler {
+            Some(handler) => std::fs::write(self.path(DEPLOYED).join(handler), catalogue)?,
+            None => std::fs::write(self.catalogue(), catalogue)?,
+        }
+        Ok(())
     }
 
     /// Starts the process and waits until it stands.

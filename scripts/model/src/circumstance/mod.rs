@@ -136,7 +136,6 @@ impl Circumstance {
                 | Self::LakeWiped
                 | Self::LakeDamaged
                 | Self::ClockPutBack
-                | Self::CatalogueEdited
         )
     }
 
@@ -206,7 +205,6 @@ impl Circumstance {
         match self {
             Self::RowsHidden => source::show_rows(site).await,
             Self::ReaderLags => beside.catch_up(site).await,
-            Self::CatalogueEdited => stack::deploy(site).await,
             _ => Ok(()),
         }
     }

@@ -53,30 +53,36 @@ pub(super) fn damage_lake(site: &Site, rng: &mut Rng) -> Result<()> {
     Ok(())
 }
 
-/// A deployment under way, and a run in the middle of it: what decides has the new catalogue mostly, what works the old
-/// one, and so has the state machine.
+/// A deployment under way, and a run in the middle of it: each of the programs that work in a run has the new catalogue or
+/// the old one, and the state machine has the old one still.
 pub(super) async fn edit_catalogue(site: &Site, rng: &mut Rng) -> Result<()> {
-    let path = site.launch.catalogue();
-    let text = std::fs::read_to_string(&path)?;
-    let from = "shelf = { from = \"shelf\", if_null = \"Unknown\" }";
-    let edited = text.replace(from, &from.replace("Unknown", UNKNOWN));
-    anyhow::ensure!(text != edited, "the catalogue has no such column");
-    std::fs::write(&path, edited)?;
-    for process in site.functions() {
-        let environment = std::fs::read(format!("/proc/{}/environ", process.as_raw_nonzero())).unwrap_or_default();
-        let decides = String::from_utf8_lossy(&environment).contains("_HANDLER=plan");
-        if rng.u32(0..8) < if decides { 7 } else { 2 } {
-            // One that works is retried with the new one.
-            let _ = kill_process(process, Signal::KILL);
+    let edited = edited(site)?;
+    for handler in ["checkpoint", "plan", "extract", "transform", "load"] {
+        // What decides is deployed first, more often than not.
+        if rng.u32(0..8) < if handler == "plan" { 6 } else { 3 } {
+            site.launch.deploy(&edited, Some(handler))?;
+            site.steps.note(&format!("{handler} has the new catalogue"));
+            for process in site.functions_of(handler) {
+                // One that works is retried with the new one.
+                let _ = kill_process(process, Signal::KILL);
+            }
         }
     }
-    let ended = site.run(&serde_json::json!({})).await?;
+    let name = site.start_run(&serde_json::json!({})).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(rng.u64(800..5_000))).await;
+    // The deployment is done: everything is started with the new catalogue.
+    site.launch.deploy(&edited, None)?;
+    site.end_stack(false).await?;
+    site.start_stack().await?;
+    let ended = site.end_of_run(&name).await?;
     site.steps.note(&format!("the run in the middle of the deployment: {:?}", ended.outcome));
     Ok(())
 }
 
-/// The deployment is done: everything is started with the new catalogue.
-pub(super) async fn deploy(site: &Site) -> Result<()> {
-    site.end_stack(false).await?;
-    site.start_stack().await
+fn edited(site: &Site) -> Result<String> {
+    let text = std::fs::read_to_string(site.launch.catalogue())?;
+    let from = "shelf = { from = \"shelf\", if_null = \"Unknown\" }";
+    let edited = text.replace(from, &from.replace("Unknown", UNKNOWN));
+    anyhow::ensure!(text != edited, "the catalogue has no such column");
+    Ok(edited)
 }
