@@ -33,7 +33,8 @@ impl Cluster {
         let home = Home::take(folder)?;
         let postgres = Postgres::start(&home, SOURCE).await?;
         let warehouse = local::WAREHOUSE.to_owned();
-        let cluster = Self { postgres, home, source: SOURCE.to_owned(), warehouse, source_port: None, reader_port: None };
+        let cluster =
+            Self { postgres, home, source: SOURCE.to_owned(), warehouse, source_port: None, reader_port: None };
         let server = cluster.server();
         // A process may be killed at any moment; the machine is not.
         sql::once(&server, "ALTER SYSTEM SET fsync = off").await?;

@@ -160,7 +160,8 @@ impl Site {
 
     /// Kills a backend of the application's; whether there was one. The server ends all others and recovers.
     pub(crate) async fn crash(&self) -> bool {
-        let backend = "SELECT pid FROM pg_stat_activity WHERE usename = 'application' AND pid <> pg_backend_pid() LIMIT 1";
+        let backend =
+            "SELECT pid FROM pg_stat_activity WHERE usename = 'application' AND pid <> pg_backend_pid() LIMIT 1";
         let found = sql::ask_once(&self.place().source_superuser, backend).await;
         let process = found.ok().and_then(|text| text.parse().ok()).and_then(pid);
         process.is_some_and(|process| kill_process(process, Signal::KILL).is_ok())

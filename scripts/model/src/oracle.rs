@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::TryStreamExt as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use crate::reader::{LEDGER, WAITING};
 use crate::site::Site;
@@ -38,7 +38,10 @@ const OF_WAREHOUSE: [(&str, &str); 6] = [
         "SELECT sale_record_id, sale_id, product_id, staff_id, channel_id, units, price, note, sold_on, created_date,
                 created_time, last_updated_date, last_updated_time FROM fact_sale",
     ),
-    ("loaded.fact_stock", "SELECT stock_record_id, product_id, place, units, counted_date, counted_time FROM fact_stock"),
+    (
+        "loaded.fact_stock",
+        "SELECT stock_record_id, product_id, place, units, counted_date, counted_time FROM fact_stock",
+    ),
 ];
 
 /// What a seed knows of itself.
@@ -170,10 +173,7 @@ pub(crate) async fn ask(site: &Site, known: &Known) -> Result<()> {
     let mut oracle = site.oracle().await?.connect().await.context("cannot connect to the oracle")?;
     sql::execute(&mut oracle, ORACLE).await?;
     let since = known.since.as_ref().map_or_else(|| "NULL".to_owned(), |batch| format!("'{batch}'"));
-    let seed = format!(
-        "INSERT INTO truth.seed VALUES ({since}, {}, '{}')",
-        known.lossy, known.unknown
-    );
+    let seed = format!("INSERT INTO truth.seed VALUES ({since}, {}, '{}')", known.lossy, known.unknown);
     sql::execute(&mut oracle, &seed).await?;
     // Nobody reads through a policy that hides rows.
     let source = place.source_superuser.clone();
@@ -199,7 +199,12 @@ pub(crate) async fn ask(site: &Site, known: &Known) -> Result<()> {
         let asked = question.sql.replace("$early", &EARLY.to_string());
         let answers = sql::column(&mut oracle, &asked).await?;
         if !answers.is_empty() {
-            wrong.push(format!("{} ({} times)\n    {}", question.what, answers.len(), answers[..answers.len().min(3)].join("\n    ")));
+            wrong.push(format!(
+                "{} ({} times)\n    {}",
+                question.what,
+                answers.len(),
+                answers[..answers.len().min(3)].join("\n    ")
+            ));
         }
     }
     if !wrong.is_empty() {

@@ -129,7 +129,8 @@ impl State {
 
     async fn send(&self, request: &Request) -> Result<TcpStream> {
         let upstream = lock(&self.upstream).clone();
-        let mut service = TcpStream::connect(&upstream).await.with_context(|| format!("nobody listens at {upstream}"))?;
+        let mut service =
+            TcpStream::connect(&upstream).await.with_context(|| format!("nobody listens at {upstream}"))?;
         service.write_all(request.head.as_bytes()).await?;
         service.write_all(&request.body).await?;
         Ok(service)
@@ -137,7 +138,9 @@ impl State {
 }
 
 async fn refuse(client: &mut TcpStream, status: &str, code: &str) -> Result<()> {
-    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>the model says so</Message></Error>");
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>the model says so</Message></Error>"
+    );
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"

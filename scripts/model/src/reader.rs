@@ -28,7 +28,12 @@ pub(crate) const TARGETS: [(&str, bool, &[(&str, &str)]); 6] = [
     (
         "fact_sale",
         true,
-        &[("staff_id", "dim_staff"), ("product_id", "dim_product"), ("channel_id", "dim_channel"), ("sold_on", "dim_date")],
+        &[
+            ("staff_id", "dim_staff"),
+            ("product_id", "dim_product"),
+            ("channel_id", "dim_channel"),
+            ("sold_on", "dim_date"),
+        ],
     ),
     ("fact_stock", true, &[("product_id", "dim_product"), ("counted_date", "dim_date")]),
 ];
@@ -49,7 +54,9 @@ pub(crate) async fn read(site: Arc<Site>, stop: Flag) -> Result<()> {
             for (target, difference) in seen {
                 let before = *differences.entry(target).or_insert(difference);
                 if before != difference {
-                    bail!("{target} has {difference} rows more than its ledger added, where it had {before}: a half batch is seen");
+                    bail!(
+                        "{target} has {difference} rows more than its ledger added, where it had {before}: a half batch is seen"
+                    );
                 }
             }
         }

@@ -94,7 +94,8 @@ impl Site {
     /// Starts a run and answers its name.
     pub(crate) async fn start_run(&self, input: &Value) -> Result<String> {
         let name = format!("{}-{}", local::run_name(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let began = format!("{UNFLUSHED}; INSERT INTO journal.run (batch, began) VALUES ('{name}', pg_current_snapshot())");
+        let began =
+            format!("{UNFLUSHED}; INSERT INTO journal.run (batch, began) VALUES ('{name}', pg_current_snapshot())");
         // Nothing is insisted on where it cannot be noted.
         let _ = sql::once(&self.place().application, &began).await;
         self.persist(async |client, machine| {
@@ -125,7 +126,9 @@ impl Site {
                 self.steps.note(&format!("run {name}: {:?} {}", ended.outcome, ended.failure));
                 self.tally.one(ended.outcome.name());
                 if matches!(ended.outcome, Outcome::Loaded | Outcome::UpToDate) {
-                    let noted = format!("{UNFLUSHED}; UPDATE journal.run SET ended = pg_current_snapshot() WHERE batch = '{name}'");
+                    let noted = format!(
+                        "{UNFLUSHED}; UPDATE journal.run SET ended = pg_current_snapshot() WHERE batch = '{name}'"
+                    );
                     let _ = sql::once(&self.place().application, &noted).await;
                 }
                 return Ok(ended);
@@ -162,12 +165,18 @@ impl Site {
                     ("superseded", _) => Outcome::Superseded,
                     (_, "up_to_date") => Outcome::UpToDate,
                     (_, "already_running") => Outcome::AlreadyRunning,
-                    _ => bail!("the run {name} succeeded and says neither what was planned nor what was loaded: {output}"),
+                    _ => bail!(
+                        "the run {name} succeeded and says neither what was planned nor what was loaded: {output}"
+                    ),
                 };
                 ended(outcome, output, String::new())
             }
             status => {
-                let failure = format!("{status} {}: {}", described.error().unwrap_or_default(), described.cause().unwrap_or_default());
+                let failure = format!(
+                    "{status} {}: {}",
+                    described.error().unwrap_or_default(),
+                    described.cause().unwrap_or_default()
+                );
                 ended(Outcome::Failed, Value::Null, failure)
             }
         }

@@ -50,7 +50,13 @@ pub(crate) struct Site {
 
 impl Site {
     /// Makes the ground: a new server with the shop's tables, and a stack.
-    pub(crate) async fn make(folder: PathBuf, rng: &mut Rng, model: PathBuf, functions: &Path, tally: Tally) -> Result<Arc<Self>> {
+    pub(crate) async fn make(
+        folder: PathBuf,
+        rng: &mut Rng,
+        model: PathBuf,
+        functions: &Path,
+        tally: Tally,
+    ) -> Result<Arc<Self>> {
         std::fs::create_dir_all(&folder)?;
         // The server's account has to reach its data.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -34,7 +34,8 @@ pub(crate) async fn write(site: Arc<Site>, mut rng: Rng, lossy: bool, stop: Flag
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let session = if lossy { "SET synchronous_commit = off; SET lock_timeout = '3s'" } else { "SET lock_timeout = '3s'" };
+        let session =
+            if lossy { "SET synchronous_commit = off; SET lock_timeout = '3s'" } else { "SET lock_timeout = '3s'" };
         let mut lives = sql::execute(&mut connection, session).await.is_ok();
         while lives && !stop.is_raised() {
             lives = act(&site, &mut connection, script(&site, &mut rng)).await;
@@ -267,9 +268,17 @@ impl Script<'_> {
         let text = self.text();
         let statement = match self.rng.u32(0..4) {
             0 => format!("UPDATE staff SET department_id = {department} WHERE staff_id = {staff}"),
-            1 => format!("UPDATE department SET department_name = {} WHERE department_id = {department}", Literal(&text)),
-            2 => format!("UPDATE department SET location = nullif({}, '') WHERE department_id = {department}", Literal(&text)),
-            _ => format!("UPDATE staff SET first_name = {}, last_updated = now() WHERE staff_id = {staff}", Literal(&text)),
+            1 => {
+                format!("UPDATE department SET department_name = {} WHERE department_id = {department}", Literal(&text))
+            }
+            2 => format!(
+                "UPDATE department SET location = nullif({}, '') WHERE department_id = {department}",
+                Literal(&text)
+            ),
+            _ => format!(
+                "UPDATE staff SET first_name = {}, last_updated = now() WHERE staff_id = {staff}",
+                Literal(&text)
+            ),
         };
         self.transaction(vec![statement]);
     }
@@ -339,7 +348,10 @@ impl Script<'_> {
     fn changes_channels(&mut self) {
         let channel = self.rng.i32(1..=CHANNELS);
         let text = self.text();
-        self.transaction(vec![format!("UPDATE channel_first SET channel_name = {} WHERE channel_id = {channel}", Literal(&text))]);
+        self.transaction(vec![format!(
+            "UPDATE channel_first SET channel_name = {} WHERE channel_id = {channel}",
+            Literal(&text)
+        )]);
     }
 
     fn touches(&mut self) {

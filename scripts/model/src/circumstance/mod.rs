@@ -1,8 +1,8 @@
 //! What changes around a pipeline that nobody told it of. Each kind ends as it must: a run fails at most once and says why,
 //! and the next one heals, without anybody's help.
 
-mod source;
 mod server;
+mod source;
 mod stack;
 mod warehouse;
 
@@ -100,7 +100,11 @@ impl Circumstance {
     pub(crate) fn loses_versions(self) -> bool {
         matches!(
             self,
-            Self::TargetsDropped | Self::TargetTruncated | Self::WarehouseEmptied | Self::WarehouseRestored | Self::WarehouseMoved
+            Self::TargetsDropped
+                | Self::TargetTruncated
+                | Self::WarehouseEmptied
+                | Self::WarehouseRestored
+                | Self::WarehouseMoved
         )
     }
 

@@ -52,9 +52,7 @@ pub(super) async fn happen(circumstance: Circumstance, site: &Site) -> Result<()
             "BEGIN; LOCK TABLE product; ALTER TYPE kind RENAME VALUE 'toy' TO 'game';
              SELECT journal.note_all('product'); COMMIT"
         }
-        Circumstance::ViewReplaced => {
-            "BEGIN; DROP VIEW channel; ALTER TABLE channel_second RENAME TO channel; COMMIT"
-        }
+        Circumstance::ViewReplaced => "BEGIN; DROP VIEW channel; ALTER TABLE channel_second RENAME TO channel; COMMIT",
         Circumstance::TableSwapped => {
             "BEGIN; LOCK TABLE product;
              ALTER TABLE product RENAME TO product_first; ALTER TABLE product_second RENAME TO product;

@@ -74,6 +74,11 @@ pub(super) async fn edit_catalogue(site: &Site, rng: &mut Rng) -> Result<()> {
     site.launch.deploy(&edited, None)?;
     site.end_stack(false).await?;
     site.start_stack().await?;
+    if rng.bool() {
+        // Nobody waits until the run of the old catalogue gives up.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        let _ = site.stop_run(&name).await;
+    }
     let ended = site.end_of_run(&name).await?;
     site.steps.note(&format!("the run in the middle of the deployment: {:?}", ended.outcome));
     Ok(())
