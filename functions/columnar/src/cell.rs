@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use catalog::ValueType;
 use chrono::NaiveDate;
 
+/// The first day that Postgres knows: 4714-11-24 BC.
+const FIRST_DAY: i64 = -2_440_588;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
@@ -72,7 +74,7 @@ pub fn parse(value: ValueType, text: Cow<'_, str>) -> Result<Cell<'_>, ValueErro
     let int = |parsed: Option<i64>| parsed.map(Cell::Int).ok_or_else(refused);
     match value {
         ValueType::Integer => int(text.parse::<i32>().ok().map(i64::from)),
-        ValueType::Text | ValueType::Json => Ok(Cell::Text(text)),
+        ValueType::Text | ValueType::Json | ValueType::JsonB => Ok(Cell::Text(text)),
         ValueType::Numeric { precision, scale } => decimal(&text, precision, scale),
         ValueType::Timestamp => int(timestamp(&text)),
         ValueType::TimestampTz => {
@@ -100,6 +102,31 @@ pub fn parse(value: ValueType, text: Cow<'_, str>) -> Result<Cell<'_>, ValueErro
             if shaped { Ok(Cell::Text(text)) } else { Err(refused()) }
         }
     }
+}
+
+/// A value that COPY printed, as a cast to `text` prints it: truth is a word there, and a decimal has all digits of its
+/// column. What is no value of the type stays as it is.
+#[must_use]
+pub fn printed(value: ValueType, text: Cow<'_, str>) -> String {
+    match (value, text.as_ref()) {
+        (ValueType::Boolean, "t") => "true".to_owned(),
+        (ValueType::Boolean, "f") => "false".to_owned(),
+        (ValueType::Numeric { precision, scale }, digits) => match decimal(digits, precision, scale) {
+            Ok(Cell::Decimal(unscaled)) => decimal_text(unscaled, scale),
+            Ok(_) | Err(_) => text.into_owned(),
+        },
+        _ => text.into_owned(),
+    }
+}
+
+/// -12340 at scale 2 → `-123.40`.
+pub(crate) fn decimal_text(unscaled: i128, scale: u8) -> String {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let scale = usize::from(scale);
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let point = if scale > 0 { "." } else { "" };
+    format!("{sign}{whole}{point}{fraction}")
 }
 
 /// The day of a timestamp: microseconds since 1970-01-01 → days since then.
@@ -153,7 +180,7 @@ fn date(text: &str) -> Option<i64> {
     // Postgres has no year 0: 1 BC is the year before 1.
     let year = if era { 1_i32.checked_sub(year)? } else { year };
     let date = NaiveDate::from_ymd_opt(year, digits(month)?, digits(day)?)?;
-    Some(i64::from(date.to_epoch_days()))
+    Some(i64::from(date.to_epoch_days())).filter(|day| *day >= FIRST_DAY)
 }
 
 /// `14:20:52.186` → microseconds. Postgres also knows `24:00:00`.
@@ -233,9 +260,21 @@ mod tests {
         check(ValueType::Date, "2024-02-29", &Cell::Int(19_782));
         check(ValueType::Date, "10000-01-01", &Cell::Int(2_932_897));
         check(ValueType::Date, "0001-01-01 BC", &Cell::Int(-719_528));
+        check(ValueType::Date, "4714-11-24 BC", &Cell::Int(FIRST_DAY));
         refuse(
             ValueType::Date,
-            &["2023-02-29", "2024-1-01", "24-01-01", "infinity", "", "2024-01-01 ", "2024/01/01", "soon"],
+            &[
+                "4714-11-23 BC",
+                "9999-01-01 BC",
+                "2023-02-29",
+                "2024-1-01",
+                "24-01-01",
+                "infinity",
+                "",
+                "2024-01-01 ",
+                "2024/01/01",
+                "soon",
+            ],
         );
     }
 
@@ -262,6 +301,17 @@ mod tests {
         check(ValueType::Timestamp, "0001-01-01 00:00:00 BC", &Cell::Int(-719_528 * MICROS_PER_DAY));
         refuse(ValueType::Timestamp, &["2022-11-03", "infinity", "2022-11-03T14:20:52", "2022-11-03 14:20:52+00"]);
         refuse(ValueType::TimestampTz, &["2022-11-03 14:20:52", "2022-11-03 14:20:52+01"]);
+    }
+
+    #[test]
+    fn what_copy_printed_is_told_as_a_cast_tells_it() {
+        let told = |value, text: &str| printed(value, text.into());
+        assert_eq!((told(ValueType::Boolean, "t"), told(ValueType::Text, "t")), ("true".to_owned(), "t".to_owned()));
+        for (text, expected) in [("7", "7.00"), ("-0.5", "-0.50"), ("123.40", "123.40"), ("0", "0.00"), ("NaN", "NaN")]
+        {
+            assert_eq!(told(PRICE, text), expected);
+        }
+        assert_eq!(told(ValueType::Numeric { precision: 5, scale: 0 }, "-12"), "-12");
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! How each type is stored in a column and packed for Postgres: the one place that says it of all of them.
 
-use arrow2::array::{Array, MutableArray, MutableBooleanArray, MutablePrimitiveArray, MutableUtf8Array, TryPush};
+use arrow2::array::{
+    Array, BooleanArray, MutableArray, MutableBooleanArray, MutablePrimitiveArray, MutableUtf8Array, PrimitiveArray,
+    TryPush, Utf8Array,
+};
 use arrow2::datatypes::{DataType, TimeUnit};
 use catalog::ValueType;
+use chrono::{DateTime, NaiveDate};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, decimal_text};
 
 /// How a type is stored and packed.
 pub(crate) struct Layout {
@@ -56,9 +60,34 @@ impl Layout {
                 (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".to_owned())), Packed::Timestamp)
             }
             ValueType::Uuid => (DataType::Utf8, Packed::Uuid),
-            ValueType::Json => (DataType::Utf8, Packed::Jsonb),
+            // Its binary form is its text.
+            ValueType::Json => (DataType::Utf8, Packed::Text),
+            ValueType::JsonB => (DataType::Utf8, Packed::Jsonb),
         };
         Self { declared, packed }
+    }
+
+    /// A value of a column of the type, for people.
+    pub(crate) fn text(self, array: &dyn Array, row: usize) -> Option<String> {
+        fn at<T: arrow2::types::NativeType>(array: &dyn Array, row: usize) -> Option<T> {
+            array.as_any().downcast_ref::<PrimitiveArray<T>>().map(|array| array.value(row))
+        }
+        match self.packed {
+            Packed::I16 => at::<i16>(array, row).map(|number| number.to_string()),
+            Packed::I32 => at::<i32>(array, row).map(|number| number.to_string()),
+            Packed::I64 => at::<i64>(array, row).map(|number| number.to_string()),
+            Packed::F32 => at::<f32>(array, row).map(|number| number.to_string()),
+            Packed::F64 => at::<f64>(array, row).map(|number| number.to_string()),
+            Packed::Bool => array.as_any().downcast_ref::<BooleanArray>().map(|array| array.value(row).to_string()),
+            Packed::Date => at::<i32>(array, row).and_then(NaiveDate::from_epoch_days).map(|date| date.to_string()),
+            Packed::Timestamp => at::<i64>(array, row)
+                .and_then(DateTime::from_timestamp_micros)
+                .map(|timestamp| timestamp.naive_utc().to_string()),
+            Packed::Numeric(scale) => at::<i128>(array, row).map(|unscaled| decimal_text(unscaled, scale)),
+            Packed::Text | Packed::Uuid | Packed::Jsonb => {
+                array.as_any().downcast_ref::<Utf8Array<i32>>().map(|array| array.value(row).to_owned())
+            }
+        }
     }
 
     /// An empty column of the type.

@@ -24,9 +24,11 @@
 mod cell;
 pub mod copy;
 pub mod csv;
+mod jsonb;
 mod layout;
 pub mod parquet;
 mod rows;
 
-pub use cell::{Cell, ValueError, date_of, parse, time_of};
+pub use cell::{Cell, ValueError, date_of, parse, printed, time_of};
+pub use jsonb::refused_by_jsonb;
 pub use rows::{Chunk, Column, Rows, Schema};

@@ -179,6 +179,7 @@ mod tests {
             ValueType::TimestampTz,
             ValueType::Uuid,
             ValueType::Json,
+            ValueType::JsonB,
         ];
         Schema(values.into_iter().enumerate().map(|(at, value)| Column { name: format!("c{at}"), value }).collect())
     }
@@ -203,6 +204,7 @@ mod tests {
             Cell::Int(number),
             Cell::Text("550e8400-e29b-41d4-a716-446655440000".into()),
             Cell::Text("{}".into()),
+            Cell::Text("[]".into()),
         ]
     }
 
@@ -247,6 +249,8 @@ mod tests {
             writer.write(chunk).unwrap();
             let file = writer.finish().unwrap();
             let chunk = Reader::new(&file, &schema).unwrap().next().unwrap().unwrap();
+            let shown = chunk.text(value, 0, 0).unwrap();
+            assert!(!shown.is_empty() && chunk.text(value, 0, 1).is_none() && chunk.text(value, 1, 0).is_none());
             copy::encode(&schema, &chunk, 0..1, &mut after).unwrap();
             assert!(before == after && before.len() > 6, "{declared}: {before:?}, {after:?}");
         }

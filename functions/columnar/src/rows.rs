@@ -40,6 +40,13 @@ impl Chunk {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// A value of a column of that type, for people; `None` for NULL.
+    #[must_use]
+    pub fn text(&self, value: ValueType, column: usize, row: usize) -> Option<String> {
+        let array = self.0.arrays().get(column)?.as_ref();
+        if row >= array.len() || array.is_null(row) { None } else { Layout::of(value).text(array, row) }
+    }
 }
 
 /// Rows being collected.

@@ -143,7 +143,15 @@ fn remedy_of(error: &str) -> &'static str {
 
 /// Whether the held run cannot end well any more: it was started wrongly, or goes by what is true no longer.
 fn needs_another_run(fault: Fault) -> bool {
-    matches!(fault, Fault::InputRefused | Fault::SourceSchemaChanged | Fault::LakeCorrupt)
+    matches!(
+        fault,
+        Fault::InputRefused
+            | Fault::SourceSchemaChanged
+            | Fault::SourceRestarted
+            | Fault::LakeCorrupt
+            | Fault::WarehouseTargetTaken
+            | Fault::DeploymentInProgress
+    )
 }
 
 fn indented(text: &str, by: &str) -> String {
@@ -250,6 +258,13 @@ mod tests {
             Execution: arn:of:it
         "#]],
         );
+    }
+
+    #[test]
+    fn what_is_to_be_typed_is_what_the_remedy_says() {
+        for fault in Fault::ALL {
+            assert_eq!(needs_another_run(fault), fault.remedy().contains("start a "), "{fault:?}: {}", fault.remedy());
+        }
     }
 
     #[test]

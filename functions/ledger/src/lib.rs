@@ -25,7 +25,7 @@ use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 pub use batch::Newest;
-pub use reject::Rejects;
+pub use reject::{Missing, Rejects};
 pub use tables::Made;
 pub use target::{Lost, Noted, Place, Seen};
 

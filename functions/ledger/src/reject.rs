@@ -1,19 +1,36 @@
-//! Rejected rows: every version of a source key that cannot be taken, with the reason, until the key is loaded.
+//! Rejected rows: every version of a source key that cannot be taken, in order, with the reason, until the key is loaded.
+//!
+//! There are two kinds. One that *waits* lacks only a dimension: what it would be in the target is kept (`target_row`, each
+//! value as text, so that none is altered), and every load tries it again, as long as the target is defined as it was then.
+//! One that was *refused* has a value that the warehouse cannot take, and only its source row can mend it. What can never be
+//! loaded is replaced by what is newer of its key; what waits is kept beside it.
 
 use catalog::ledger::LedgerTable;
 use catalog::manifest::Reject;
-use catalog::{Batch, Catalog, Literal, Result, Target};
+use catalog::{Batch, Catalog, Ident, Literal, Result, Side, Target};
+use host::postgres::classify;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::failed;
-use crate::statement::{execute, join, list, list_of, rows_written};
+use crate::statement::{join, rows_written};
 
 /// The rejected rows of one target.
 #[derive(Clone, Copy, Debug)]
 pub struct Rejects<'l> {
     pub(crate) catalog: &'l Catalog,
     pub(crate) target: &'l Target,
+}
+
+/// How rows are told whose dimension is missing: in terms of a row `s` of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The joins that look for the dimensions.
+    pub joins: String,
+    /// Whether one is missing.
+    pub condition: String,
+    /// Which ones, for people.
+    pub reason: String,
 }
 
 impl Rejects<'_> {
@@ -23,69 +40,123 @@ impl Rejects<'_> {
     /// What the warehouse answers.
     pub async fn count(&self, warehouse: &mut PgConnection) -> Result<i64> {
         sqlx::query_scalar(AssertSqlSafe(self.counting()))
-            .bind(&self.catalog.pipeline.name)
-            .bind(self.target.name.as_str())
             .fetch_one(warehouse)
             .await
             .map_err(|error| failed(self.catalog, error))
     }
 
-    /// Puts those that only lacked a dimension back on the stage, unless the batch brings their key itself. How many.
+    /// Takes those out whose key is gone from the source, where a batch has the whole of it: the rows on the stage and those
+    /// that the transform refused. How many.
     ///
     /// # Errors
     /// What the warehouse answers.
-    pub async fn restage(&self, warehouse: &mut PgConnection, stage: &str) -> Result<u64> {
-        let doing = format!("cannot stage the rejected rows of {}", self.target.name);
-        rows_written(warehouse, &doing, self.restaging(stage)).await
+    pub async fn forget_gone(&self, warehouse: &mut PgConnection, stage: &str, refused: &[Reject]) -> Result<u64> {
+        let done = sqlx::query(AssertSqlSafe(self.forgetting_gone(stage))).bind(json(refused)).execute(warehouse).await;
+        done.map(|done| done.rows_affected()).map_err(|error| failed(self.catalog, error))
     }
 
-    /// What is on the stage now will be in the table: it is rejected no longer.
+    /// Takes those out whose key the stage has: it goes into the table now.
     ///
     /// # Errors
     /// What the warehouse answers.
-    pub async fn close(&self, warehouse: &mut PgConnection, stage: &str) -> Result<()> {
+    pub async fn forget_loaded(&self, warehouse: &mut PgConnection, stage: &str) -> Result<()> {
         let doing = format!("cannot close the rejected rows of {}", self.target.name);
-        execute(warehouse, &doing, self.closing(stage)).await
+        rows_written(warehouse, &doing, self.forgetting_loaded(stage)).await.map(|_| ())
+    }
+
+    /// Says of those that wait, but under another definition of the target, that they can no longer be loaded as they are.
+    ///
+    /// # Errors
+    /// What the warehouse answers.
+    pub async fn tell_outdated(&self, warehouse: &mut PgConnection) -> Result<()> {
+        let doing = format!("cannot look at the rejected rows of {}", self.target.name);
+        rows_written(warehouse, &doing, self.telling_outdated()).await.map(|_| ())
+    }
+
+    /// Puts the numbers of those whose dimensions are there now into the temporary table `turns`: turn by turn at most one of
+    /// a key, the oldest first. The others are told what they lack now. How many turns there are.
+    ///
+    /// # Errors
+    /// What the warehouse answers.
+    pub async fn take_turns(&self, warehouse: &mut PgConnection, turns: &str, missing: &Missing) -> Result<i64> {
+        let doing = format!("cannot try the rejected rows of {} again", self.target.name);
+        rows_written(warehouse, &doing, self.telling_lack(missing)).await?;
+        rows_written(warehouse, &doing, self.making_turns(turns, missing)).await?;
+        sqlx::query_scalar(AssertSqlSafe(counting_turns(turns)))
+            .fetch_one(warehouse)
+            .await
+            .map_err(|error| classify(Side::Warehouse, &doing, error))
+    }
+
+    /// The rows of one turn, as a relation of the target's columns to stand in a statement.
+    #[must_use]
+    pub fn turn(&self, turns: &str, turn: i64) -> String {
+        let columns = join(self.columns(), ", ", |column| format!("w.{column}"));
+        let number = self.number();
+        format!(
+            "(SELECT {columns} FROM {waiting} AS w JOIN {turns} AS t ON t.number = w.{number} WHERE t.turn = {turn})",
+            waiting = self.waiting(),
+        )
+    }
+
+    /// Takes those out that had their turn, and with each what is older of its key: it is overtaken.
+    ///
+    /// # Errors
+    /// What the warehouse answers.
+    pub async fn forget_turns(&self, warehouse: &mut PgConnection, turns: &str) -> Result<()> {
+        let doing = format!("cannot close the rejected rows of {}", self.target.name);
+        rows_written(warehouse, &doing, self.forgetting_turns(turns)).await.map(|_| ())
     }
 
     /// Enters rows that the transform could not take; how many of them are new or not the same as before.
     ///
     /// # Errors
     /// What the warehouse answers.
-    pub async fn enter(&self, warehouse: &mut PgConnection, batch: &Batch, rejects: &[Reject]) -> Result<u64> {
-        if rejects.is_empty() {
+    pub async fn enter(&self, warehouse: &mut PgConnection, batch: &Batch, refused: &[Reject]) -> Result<u64> {
+        if refused.is_empty() {
             return Ok(0);
         }
-        let rows: Vec<Value> = rejects.iter().map(|reject| serde_json::json!(reject)).collect();
-        let done = sqlx::query(AssertSqlSafe(self.entering()))
-            .bind(&self.catalog.pipeline.name)
-            .bind(self.target.name.as_str())
-            .bind(self.catalog.fingerprint(self.target))
-            .bind(batch.name.as_str())
-            .bind(Value::from(rows).to_string())
-            .execute(warehouse)
-            .await
-            .map_err(|error| failed(self.catalog, error))?;
-        Ok(done.rows_affected())
+        let done = sqlx::query(AssertSqlSafe(self.entering(batch))).bind(json(refused)).execute(warehouse).await;
+        done.map(|done| done.rows_affected()).map_err(|error| failed(self.catalog, error))
     }
 
-    /// A statement that enters the rows of a relation (`source_key`, `reason`, `target_row`), to stand in another one. It
-    /// returns a row for each that is new or not the same as before.
+    /// A part of a statement that enters the rows of a relation (`source_key`, `reason`, `target_row`, in the order of `place`): the common tables
+    /// `replaced` and `entered`, the second with a row for each that is new or not the same as before.
     #[must_use]
     pub fn entering_from(&self, relation: &str, batch: &Batch) -> String {
         format!(
-            "INSERT INTO {reject} (pipeline, target, source_key, reason, source_row, target_row, definition, batch)
-             SELECT {pipeline}, {target}, m.source_key, m.reason, m.target_row, m.target_row, {definition}, {batch} FROM {relation} AS m
-              WHERE NOT EXISTS (SELECT FROM {reject} AS r WHERE {own} AND r.source_key = m.source_key
-                                   AND r.reason = m.reason AND r.target_row = m.target_row)
-             RETURNING 1",
+            "replaced AS (DELETE FROM {reject} AS r USING {relation} AS m
+                       WHERE {own} AND r.source_key = m.source_key AND {is_dead}),
+         entered AS (INSERT INTO {reject} (pipeline, target, source_key, reason, source_row, target_row, definition, batch)
+                     SELECT {values}, m.source_key, m.reason, m.target_row, m.target_row, {definition}, {batch} FROM {relation} AS m
+                      WHERE NOT EXISTS (SELECT FROM ({newest}) AS n
+                                         WHERE n.target_row = m.target_row AND n.definition = {definition})
+                      ORDER BY m.place
+                     RETURNING 1)",
             reject = self.table(),
-            pipeline = Literal(&self.catalog.pipeline.name),
-            target = Literal(self.target.name.as_str()),
-            definition = Literal(&self.catalog.fingerprint(self.target)),
-            batch = Literal(batch.name.as_str()),
             own = self.own(),
+            is_dead = self.is_dead(),
+            values = self.values(),
+            definition = self.definition(),
+            batch = Literal(batch.name.as_str()),
+            newest = self.newest("m"),
         )
+    }
+
+    /// The first three that a batch entered, for people.
+    ///
+    /// # Errors
+    /// What the warehouse answers.
+    pub async fn first_of(&self, warehouse: &mut PgConnection, batch: &Batch) -> Result<Vec<String>> {
+        let failed = |error| failed(self.catalog, error);
+        let rows = sqlx::query(AssertSqlSafe(self.finding_first(batch))).fetch_all(warehouse).await.map_err(failed)?;
+        let shown = rows.into_iter().map(|row| {
+            let key: Vec<Option<String>> = row.try_get("source_key").map_err(failed)?;
+            let reason: String = row.try_get("reason").map_err(failed)?;
+            let key: Vec<&str> = key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect();
+            Ok(format!("{}: {reason}", key.join(", ")))
+        });
+        shown.collect()
     }
 
     /// The source key of a row of `alias`, as it stands in the ledger.
@@ -94,45 +165,93 @@ impl Rejects<'_> {
         format!("ARRAY[{}]", join(&self.target.key, ", ", |column| format!("{alias}.{column}::text")))
     }
 
+    /// What a row of `alias` would be in the target, as it stands in the ledger.
+    #[must_use]
+    pub fn row(&self, alias: &str) -> String {
+        let names = self.columns().map(|column| Literal(column.as_str()).to_string()).collect::<Vec<_>>().join(", ");
+        let texts = join(self.columns(), ", ", |column| format!("{alias}.{column}::text"));
+        format!("jsonb_object(ARRAY[{names}], ARRAY[{texts}])")
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &Ident> {
+        self.target.columns.iter().map(|column| &column.name)
+    }
+
+    /// The name of the column that numbers the waiting rows, which no column of the target has.
+    fn number(&self) -> String {
+        let mut name = "number".to_owned();
+        while self.target.column(&name).is_some() {
+            name.push('_');
+        }
+        format!("\"{name}\"")
+    }
+
+    /// Those that wait under the present definition, as rows of the target with their number.
+    fn waiting(&self) -> String {
+        let columns = self.target.columns.iter();
+        let columns: String = columns
+            .map(|column| {
+                let (key, name) = (Literal(column.name.as_str()).to_string(), column.name.sql());
+                format!(", (r.target_row ->> {key})::{} AS {name}", column.value.stage_sql())
+            })
+            .collect();
+        format!(
+            "(SELECT r.number AS {number}{columns} FROM {reject} AS r WHERE {own} AND r.target_row IS NOT NULL AND r.definition = {definition})",
+            number = self.number(),
+            reject = self.table(),
+            own = self.own(),
+            definition = self.definition(),
+        )
+    }
+
     fn table(&self) -> String {
         LedgerTable::Reject.of(&self.catalog.warehouse)
     }
 
-    fn counting(&self) -> String {
-        format!("SELECT count(*) FROM {} WHERE pipeline = $1 AND target = $2", self.table())
+    fn definition(&self) -> String {
+        Literal(&self.catalog.fingerprint(self.target)).to_string()
     }
 
-    fn entering(&self) -> String {
+    fn values(&self) -> String {
+        format!("{}, {}", Literal(&self.catalog.pipeline.name), Literal(self.target.name.as_str()))
+    }
+
+    fn own(&self) -> String {
+        format!("(r.pipeline, r.target) = ({})", self.values())
+    }
+
+    /// Whether a row can never be loaded.
+    fn is_dead(&self) -> String {
+        format!("(r.target_row IS NULL OR r.definition <> {})", self.definition())
+    }
+
+    /// The newest row of the key of `alias`.
+    fn newest(&self, alias: &str) -> String {
         format!(
-            "INSERT INTO {reject} (pipeline, target, source_key, reason, source_row, definition, batch)
-             SELECT $1, $2, e.source_key, e.reason, e.source_row, $3, $4
-               FROM (SELECT ARRAY(SELECT jsonb_array_elements_text(j.r -> 'key')) AS source_key, j.r ->> 'reason' AS reason,
-                            j.r -> 'row' AS source_row, j.place
-                       FROM jsonb_array_elements($5::jsonb) WITH ORDINALITY AS j (r, place)) AS e
-              WHERE NOT EXISTS (SELECT FROM {reject} AS r WHERE r.pipeline = $1 AND r.target = $2 AND r.source_key = e.source_key
-                                   AND r.reason = e.reason AND r.source_row = e.source_row)
-              ORDER BY e.place",
-            reject = self.table()
+            "SELECT r.* FROM {} AS r WHERE {} AND r.source_key = {alias}.source_key ORDER BY r.number DESC LIMIT 1",
+            self.table(),
+            self.own()
         )
     }
 
-    fn restaging(&self, stage: &str) -> String {
-        let columns = || self.target.columns.iter().map(|column| &column.name);
+    fn counting(&self) -> String {
+        format!("SELECT count(*) FROM {} AS r WHERE {}", self.table(), self.own())
+    }
+
+    fn forgetting_gone(&self, stage: &str) -> String {
         format!(
-            "INSERT INTO {stage} ({columns})
-             SELECT {fields} FROM (SELECT DISTINCT ON (r.source_key) r.source_key, r.target_row FROM {reject} AS r
-                                    WHERE {own} AND r.target_row IS NOT NULL ORDER BY r.source_key, r.number DESC) AS w,
-                    LATERAL jsonb_populate_record(NULL::{stage}, w.target_row) AS o
-              WHERE NOT EXISTS (SELECT FROM {stage} AS s WHERE {key} = w.source_key)",
-            columns = list(columns()),
-            fields = list_of("o", columns()),
+            "DELETE FROM {reject} AS r
+ WHERE {own}
+   AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {key} = r.source_key)
+   AND NOT EXISTS (SELECT FROM {REFUSED} AS e
+                    WHERE e.source_key = r.source_key AND (NOT e.is_nameless OR e.source_row = r.source_row))",
             reject = self.table(),
             own = self.own(),
             key = self.key("s"),
         )
     }
 
-    fn closing(&self, stage: &str) -> String {
+    fn forgetting_loaded(&self, stage: &str) -> String {
         format!(
             "DELETE FROM {reject} AS r USING {stage} AS s WHERE {own} AND r.source_key = {key}",
             reject = self.table(),
@@ -141,52 +260,207 @@ impl Rejects<'_> {
         )
     }
 
-    fn own(&self) -> String {
-        let target = self.target.name.as_str();
-        format!("r.pipeline = {} AND r.target = {}", Literal(&self.catalog.pipeline.name), Literal(target))
+    fn telling_outdated(&self) -> String {
+        let remark =
+            Literal("; the target is defined anew since: it is loaded once its source row is read again").to_string();
+        format!(
+            "UPDATE {reject} AS r SET reason = r.reason || {remark}
+ WHERE {own} AND r.target_row IS NOT NULL AND r.definition <> {definition} AND strpos(r.reason, {remark}) = 0",
+            reject = self.table(),
+            own = self.own(),
+            definition = self.definition(),
+        )
     }
+
+    fn telling_lack(&self, missing: &Missing) -> String {
+        let Missing { joins, condition, reason } = missing;
+        format!(
+            "UPDATE {reject} AS r SET reason = m.reason
+  FROM (SELECT s.{number} AS number, {reason} AS reason
+          FROM {waiting} AS s {joins} WHERE {condition}) AS m
+ WHERE r.number = m.number AND r.reason <> m.reason",
+            reject = self.table(),
+            number = self.number(),
+            waiting = self.waiting(),
+        )
+    }
+
+    fn making_turns(&self, turns: &str, missing: &Missing) -> String {
+        let Missing { joins, condition, .. } = missing;
+        format!(
+            "CREATE TEMPORARY TABLE {turns} ON COMMIT DROP AS
+SELECT s.{number} AS number, row_number() OVER (PARTITION BY {key} ORDER BY s.{number}) AS turn
+  FROM {waiting} AS s {joins} WHERE NOT ({condition})",
+            number = self.number(),
+            key = self.key("s"),
+            waiting = self.waiting(),
+        )
+    }
+
+    fn forgetting_turns(&self, turns: &str) -> String {
+        format!(
+            "DELETE FROM {reject} AS r USING (SELECT w.source_key, max(w.number) AS number FROM {reject} AS w JOIN {turns} AS t USING (number)
+                                   GROUP BY w.source_key) AS l
+ WHERE {own} AND r.source_key = l.source_key AND r.number <= l.number",
+            reject = self.table(),
+            own = self.own(),
+        )
+    }
+
+    fn entering(&self, batch: &Batch) -> String {
+        // Of a key that stands twice (a read in slices may meet a moved row again) the last; where a part of the key is null
+        // it names no row, and every row counts.
+        format!(
+            "WITH e AS (
+    SELECT i.*, row_number() OVER (PARTITION BY i.source_key ORDER BY i.place DESC) AS from_last,
+           row_number() OVER (PARTITION BY i.source_key, i.reason, i.source_row ORDER BY i.place) AS nth
+      FROM {REFUSED} AS i),
+replaced AS (
+    DELETE FROM {reject} AS r USING e
+     WHERE {own} AND r.source_key = e.source_key AND NOT e.is_nameless AND e.from_last = 1
+       AND (r.reason, r.source_row) IS DISTINCT FROM (e.reason, e.source_row) AND {is_dead})
+INSERT INTO {reject} (pipeline, target, source_key, reason, source_row, definition, batch)
+SELECT {values}, e.source_key, e.reason, e.source_row, {definition}, {batch}
+  FROM e
+ WHERE CASE WHEN e.is_nameless
+            THEN (SELECT count(*) FROM {reject} AS r
+                   WHERE {own} AND (r.source_key, r.reason, r.source_row) = (e.source_key, e.reason, e.source_row)) < e.nth
+            ELSE e.from_last = 1
+                 AND NOT EXISTS (SELECT FROM ({newest}) AS n
+                                  WHERE n.target_row IS NULL AND (n.reason, n.source_row) = (e.reason, e.source_row)) END
+ ORDER BY e.place",
+            reject = self.table(),
+            own = self.own(),
+            is_dead = self.is_dead(),
+            values = self.values(),
+            definition = self.definition(),
+            batch = Literal(batch.name.as_str()),
+            newest = self.newest("e"),
+        )
+    }
+
+    fn finding_first(&self, batch: &Batch) -> String {
+        format!(
+            "SELECT r.source_key, r.reason FROM {} AS r WHERE {} AND r.batch = {} ORDER BY r.number LIMIT 3",
+            self.table(),
+            self.own(),
+            Literal(batch.name.as_str())
+        )
+    }
+}
+
+/// The rows of `$1`, which are refused rows as JSON.
+const REFUSED: &str = "(SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
+                    j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
+               FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
+                    LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                               FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k)";
+
+fn json(refused: &[Reject]) -> String {
+    let rows: Vec<Value> = refused.iter().map(|reject| serde_json::json!(reject)).collect();
+    Value::from(rows).to_string()
+}
+
+fn counting_turns(turns: &str) -> String {
+    format!("SELECT coalesce(max(turn), 0) FROM {turns}")
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
+    use super::*;
     use crate::Ledger;
     use crate::samples::{batch, catalog};
 
-    #[test]
-    fn rejected_rows_are_counted_and_entered() {
-        let catalog = catalog();
-        let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
-        expect![[r#"SELECT count(*) FROM "the ""ledger"""."reject" WHERE pipeline = $1 AND target = $2"#]]
-            .assert_eq(&rejects.counting());
-        expect![[r#"
-            INSERT INTO "the ""ledger"""."reject" (pipeline, target, source_key, reason, source_row, definition, batch)
-                         SELECT $1, $2, e.source_key, e.reason, e.source_row, $3, $4
-                           FROM (SELECT ARRAY(SELECT jsonb_array_elements_text(j.r -> 'key')) AS source_key, j.r ->> 'reason' AS reason,
-                                        j.r -> 'row' AS source_row, j.place
-                                   FROM jsonb_array_elements($5::jsonb) WITH ORDINALITY AS j (r, place)) AS e
-                          WHERE NOT EXISTS (SELECT FROM "the ""ledger"""."reject" AS r WHERE r.pipeline = $1 AND r.target = $2 AND r.source_key = e.source_key
-                                               AND r.reason = e.reason AND r.source_row = e.source_row)
-                          ORDER BY e.place"#]].assert_eq(&rejects.entering());
-        expect![[r#"
-            INSERT INTO "the ""ledger"""."reject" (pipeline, target, source_key, reason, source_row, target_row, definition, batch)
-                         SELECT 'shop', 'fact "pair"', m.source_key, m.reason, m.target_row, m.target_row, '83e00fe4b637aa0d', 'it''s-the-one' FROM missing AS m
-                          WHERE NOT EXISTS (SELECT FROM "the ""ledger"""."reject" AS r WHERE r.pipeline = 'shop' AND r.target = 'fact "pair"' AND r.source_key = m.source_key
-                                               AND r.reason = m.reason AND r.target_row = m.target_row)
-                         RETURNING 1"#]].assert_eq(&rejects.entering_from("missing", &batch()));
+    const STAGE: &str = "pg_temp.stage_2";
+    const TURNS: &str = "pg_temp.turns_2";
+
+    fn missing() -> Missing {
+        Missing { joins: "LEFT JOIN d ON …".to_owned(), condition: "…".to_owned(), reason: "'…'".to_owned() }
     }
 
     #[test]
-    fn rejected_rows_are_staged_again_and_closed() {
+    fn rejected_rows_are_counted_entered_and_shown() {
         let catalog = catalog();
         let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
+        expect![[r#"SELECT count(*) FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"')"#]].assert_eq(&rejects.counting());
         expect![[r#"
-            INSERT INTO pg_temp.stage_2 ("left %", "right ""hand""", "s")
-                         SELECT o."left %", o."right ""hand""", o."s" FROM (SELECT DISTINCT ON (r.source_key) r.source_key, r.target_row FROM "the ""ledger"""."reject" AS r
-                                                WHERE r.pipeline = 'shop' AND r.target = 'fact "pair"' AND r.target_row IS NOT NULL ORDER BY r.source_key, r.number DESC) AS w,
-                                LATERAL jsonb_populate_record(NULL::pg_temp.stage_2, w.target_row) AS o
-                          WHERE NOT EXISTS (SELECT FROM pg_temp.stage_2 AS s WHERE ARRAY[s."left %"::text, s."right ""hand"""::text] = w.source_key)"#]].assert_eq(&rejects.restaging("pg_temp.stage_2"));
-        expect![[r#"DELETE FROM "the ""ledger"""."reject" AS r USING pg_temp.stage_2 AS s WHERE r.pipeline = 'shop' AND r.target = 'fact "pair"' AND r.source_key = ARRAY[s."left %"::text, s."right ""hand"""::text]"#]].assert_eq(&rejects.closing("pg_temp.stage_2"));
+            WITH e AS (
+                SELECT i.*, row_number() OVER (PARTITION BY i.source_key ORDER BY i.place DESC) AS from_last,
+                       row_number() OVER (PARTITION BY i.source_key, i.reason, i.source_row ORDER BY i.place) AS nth
+                  FROM (SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
+                                j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
+                           FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
+                                LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                                           FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k) AS i),
+            replaced AS (
+                DELETE FROM "the ""ledger"""."reject" AS r USING e
+                 WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = e.source_key AND NOT e.is_nameless AND e.from_last = 1
+                   AND (r.reason, r.source_row) IS DISTINCT FROM (e.reason, e.source_row) AND (r.target_row IS NULL OR r.definition <> '83e00fe4b637aa0d'))
+            INSERT INTO "the ""ledger"""."reject" (pipeline, target, source_key, reason, source_row, definition, batch)
+            SELECT 'shop', 'fact "pair"', e.source_key, e.reason, e.source_row, '83e00fe4b637aa0d', 'it''s-the-one'
+              FROM e
+             WHERE CASE WHEN e.is_nameless
+                        THEN (SELECT count(*) FROM "the ""ledger"""."reject" AS r
+                               WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND (r.source_key, r.reason, r.source_row) = (e.source_key, e.reason, e.source_row)) < e.nth
+                        ELSE e.from_last = 1
+                             AND NOT EXISTS (SELECT FROM (SELECT r.* FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = e.source_key ORDER BY r.number DESC LIMIT 1) AS n
+                                              WHERE n.target_row IS NULL AND (n.reason, n.source_row) = (e.reason, e.source_row)) END
+             ORDER BY e.place"#]].assert_eq(&rejects.entering(&batch()));
+        expect![[r#"
+            replaced AS (DELETE FROM "the ""ledger"""."reject" AS r USING rejected AS m
+                                   WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = m.source_key AND (r.target_row IS NULL OR r.definition <> '83e00fe4b637aa0d')),
+                     entered AS (INSERT INTO "the ""ledger"""."reject" (pipeline, target, source_key, reason, source_row, target_row, definition, batch)
+                                 SELECT 'shop', 'fact "pair"', m.source_key, m.reason, m.target_row, m.target_row, '83e00fe4b637aa0d', 'it''s-the-one' FROM rejected AS m
+                                  WHERE NOT EXISTS (SELECT FROM (SELECT r.* FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = m.source_key ORDER BY r.number DESC LIMIT 1) AS n
+                                                     WHERE n.target_row = m.target_row AND n.definition = '83e00fe4b637aa0d')
+                                  ORDER BY m.place
+                                 RETURNING 1)"#]].assert_eq(&rejects.entering_from("rejected", &batch()));
+        expect![[r#"jsonb_object(ARRAY['left %', 'right "hand"', 's'], ARRAY[s."left %"::text, s."right ""hand"""::text, s."s"::text])"#]].assert_eq(&rejects.row("s"));
+        expect![[r#"SELECT r.source_key, r.reason FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.batch = 'it''s-the-one' ORDER BY r.number LIMIT 3"#]].assert_eq(&rejects.finding_first(&batch()));
+    }
+
+    #[test]
+    fn what_waits_has_its_turn_oldest_first() {
+        let catalog = catalog();
+        let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
+        expect![[r#"(SELECT r.number AS "number", (r.target_row ->> 'left %')::integer AS "left %", (r.target_row ->> 'right "hand"')::text AS "right ""hand""", (r.target_row ->> 's')::integer AS "s" FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.target_row IS NOT NULL AND r.definition = '83e00fe4b637aa0d')"#]].assert_eq(&rejects.waiting());
+        expect![[r#"
+            UPDATE "the ""ledger"""."reject" AS r SET reason = r.reason || '; the target is defined anew since: it is loaded once its source row is read again'
+             WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.target_row IS NOT NULL AND r.definition <> '83e00fe4b637aa0d' AND strpos(r.reason, '; the target is defined anew since: it is loaded once its source row is read again') = 0"#]].assert_eq(&rejects.telling_outdated());
+        expect![[r#"
+            UPDATE "the ""ledger"""."reject" AS r SET reason = m.reason
+              FROM (SELECT s."number" AS number, '…' AS reason
+                      FROM (waiting) AS s LEFT JOIN d ON … WHERE …) AS m
+             WHERE r.number = m.number AND r.reason <> m.reason"#]]
+        .assert_eq(&rejects.telling_lack(&missing()).replace(&rejects.waiting(), "(waiting)"));
+        expect![[r#"
+            CREATE TEMPORARY TABLE pg_temp.turns_2 ON COMMIT DROP AS
+            SELECT s."number" AS number, row_number() OVER (PARTITION BY ARRAY[s."left %"::text, s."right ""hand"""::text] ORDER BY s."number") AS turn
+              FROM (waiting) AS s LEFT JOIN d ON … WHERE NOT (…)"#]].assert_eq(&rejects.making_turns(TURNS, &missing()).replace(&rejects.waiting(), "(waiting)"));
+        expect!["SELECT coalesce(max(turn), 0) FROM pg_temp.turns_2"].assert_eq(&counting_turns(TURNS));
+        expect![[r#"(SELECT w."left %", w."right ""hand""", w."s" FROM (waiting) AS w JOIN pg_temp.turns_2 AS t ON t.number = w."number" WHERE t.turn = 3)"#]].assert_eq(&rejects.turn(TURNS, 3).replace(&rejects.waiting(), "(waiting)"));
+        expect![[r#"
+            DELETE FROM "the ""ledger"""."reject" AS r USING (SELECT w.source_key, max(w.number) AS number FROM "the ""ledger"""."reject" AS w JOIN pg_temp.turns_2 AS t USING (number)
+                                               GROUP BY w.source_key) AS l
+             WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = l.source_key AND r.number <= l.number"#]].assert_eq(&rejects.forgetting_turns(TURNS));
+    }
+
+    #[test]
+    fn what_is_loaded_or_gone_is_rejected_no_longer() {
+        let catalog = catalog();
+        let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
+        expect![[r#"DELETE FROM "the ""ledger"""."reject" AS r USING pg_temp.stage_2 AS s WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = ARRAY[s."left %"::text, s."right ""hand"""::text]"#]].assert_eq(&rejects.forgetting_loaded(STAGE));
+        expect![[r#"
+            DELETE FROM "the ""ledger"""."reject" AS r
+             WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"')
+               AND NOT EXISTS (SELECT FROM pg_temp.stage_2 AS s WHERE ARRAY[s."left %"::text, s."right ""hand"""::text] = r.source_key)
+               AND NOT EXISTS (SELECT FROM (SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
+                                j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
+                           FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
+                                LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                                           FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k) AS e
+                                WHERE e.source_key = r.source_key AND (NOT e.is_nameless OR e.source_row = r.source_row))"#]].assert_eq(&rejects.forgetting_gone(STAGE));
     }
 }

@@ -11,7 +11,7 @@ use crate::Made;
 /// that are given a value, each as `target.column`; `$6` whether the ledger's tables have to be altered.
 ///
 /// CREATE is needed only where something has to be made. A sequence is asked for where a column takes its value from it; an
-/// identity needs no right of its own.
+/// identity needs no right of its own. Materialized: what is no sequence must not be asked as one.
 const MISSING: &str = "WITH spaces AS (
     SELECT w.name, n.oid, w.has_missing
       FROM (SELECT $1 AS name, EXISTS (SELECT FROM unnest($2::text[]) AS t (name) WHERE NOT EXISTS (

@@ -5,7 +5,7 @@ use host::postgres::agree;
 use host::postgres::inspect::{self, LiveTable};
 use sqlx::PgConnection;
 
-use crate::statement::{execute, list};
+use ledger::statement::{execute, list};
 
 /// What has to be added once the rows are in.
 pub(crate) struct Constraints(Vec<Addition>);

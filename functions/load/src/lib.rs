@@ -17,6 +17,7 @@ mod references;
 mod samples;
 mod stage;
 mod state;
+mod target;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,7 +29,7 @@ use catalog::message::{Counts, LoadRequest, LoadStatus, Loaded, TargetPlan};
 use catalog::{Batch, Catalog, Error, Fault, Ident, Result, Side, Target};
 use host::metrics;
 use host::{Bucket, Host, Needs, RuntimeError};
-use ledger::statement::{self, execute};
+use ledger::statement::execute;
 use ledger::{Ledger, Newest};
 use sqlx::PgConnection;
 
@@ -94,10 +95,13 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
         tracing::warn!(batch = %request.batch, why, "superseded");
         return Ok(superseded());
     }
+    let before = ledger.targets(warehouse).await?;
     let constraints = ddl::make_tables(warehouse, catalog).await?;
     let mut targets = BTreeMap::new();
     for (number, target) in catalog.warehouse.targets.iter().enumerate() {
-        if let Some(counts) = load_target(request, host, warehouse, &ledger, Stage::of(target, number)).await? {
+        let noted = before.get(&target.name).and_then(|seen| seen.noted.as_ref());
+        let (stage, columns) = (Stage::of(target, number), noted.map(|noted| &noted.columns[..]));
+        if let Some(counts) = load_target(request, host, warehouse, &ledger, stage, columns).await? {
             targets.insert(target.name.clone(), counts);
         }
     }
@@ -175,49 +179,16 @@ async fn load_target(
     warehouse: &mut PgConnection,
     ledger: &Ledger<'_>,
     stage: Stage<'_>,
+    columns_before: Option<&[String]>,
 ) -> Result<Option<Counts>> {
     let target = stage.target;
     let built = request.targets.get(&target.name).filter(|plan| plan.build);
-    let rejects = ledger.rejects(target);
-    let has_rejects = rejects.count(warehouse).await? > 0;
-    if built.is_none() && !(has_rejects && target.is_fact()) {
-        return Ok(None);
-    }
-    let manifest = match built {
+    let made = match built {
         Some(plan) => Some(manifest(host, request, target, plan).await?),
         None => None,
     };
-    let parts = manifest.as_ref().map_or(&[][..], |manifest| &manifest.parts);
-    let stage = stage.fill(warehouse, host, parts).await?;
-    if built.is_some_and(|plan| plan.verify_key) {
-        stage.verify_key(warehouse).await?;
-    }
-    let mut counts = Counts::default();
-    let mut staged = stage.rows;
-    if has_rejects {
-        staged += rejects.restage(warehouse, &stage.name).await?;
-    }
-    if staged > 0 {
-        let window = manifest.as_ref().and_then(|manifest| manifest.window);
-        let taken = references::take(warehouse, &host.catalog, &stage, &rejects, &request.batch, window).await?;
-        if has_rejects {
-            rejects.close(warehouse, &stage.name).await?;
-        }
-        let merged = merge::merge(warehouse, &host.catalog, &stage).await?;
-        counts = Counts {
-            added: merged.added,
-            updated: merged.updated,
-            unchanged: (staged - taken.rows).saturating_sub(merged.added + merged.updated),
-            deferred: taken.deferred,
-            rejected: taken.rejected,
-            ..Counts::default()
-        };
-    }
-    if let Some(manifest) = &manifest {
-        counts.rejected += rejects.enter(warehouse, &request.batch, &manifest.rejects).await?;
-        counts.deferred += manifest.deferred;
-    }
-    Ok(Some(counts))
+    let verify_key = built.is_some_and(|plan| plan.verify_key);
+    target::Load { host, ledger, batch: &request.batch, stage, made, verify_key, columns_before }.run(warehouse).await
 }
 
 async fn manifest(host: &Host, request: &LoadRequest, target: &Target, plan: &TargetPlan) -> Result<TransformManifest> {

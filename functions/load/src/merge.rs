@@ -1,11 +1,9 @@
-//! A stage into its table, set by set: R3 for what is there already.
+//! New rows into a table, set by set: R3 for what is there already.
 
-use catalog::{Catalog, Ident, Result, Side, Target, TargetKind, qualified};
+use catalog::{Catalog, Ident, Result, Side, Target, TargetKind, ValueType, qualified};
 use host::postgres::classify;
+use ledger::statement::{counts, join, list, list_of, rows_written};
 use sqlx::{AssertSqlSafe, PgConnection};
-
-use crate::stage::Stage;
-use crate::statement::{counts, join, list, list_of, rows_written};
 
 /// What a merge wrote.
 #[derive(Debug, Default)]
@@ -14,83 +12,160 @@ pub(crate) struct Merged {
     pub(crate) added: u64,
     /// Versions of known keys, or rows that differed.
     pub(crate) updated: u64,
+    /// Newest versions that were given the values of columns that are new.
+    pub(crate) filled: u64,
 }
 
-/// Brings what is on the stage into the table; what is there already is not written again.
-pub(crate) async fn merge(warehouse: &mut PgConnection, catalog: &Catalog, stage: &Stage<'_>) -> Result<Merged> {
-    let doing = format!("cannot merge {}", stage.target.name);
+/// Brings the rows of a relation of the target's columns into its table; what is there already is not written again.
+/// `gained` are the columns that the table had not at the last load.
+pub(crate) async fn merge(
+    warehouse: &mut PgConnection,
+    catalog: &Catalog,
+    target: &Target,
+    rows: &str,
+    gained: &[&Ident],
+) -> Result<Merged> {
+    let doing = format!("cannot merge {}", target.name);
     let failed = |error| classify(Side::Warehouse, &doing, error);
-    let table = qualified(&catalog.warehouse.schema, &stage.target.name);
-    let asked = sqlx::query_scalar(AssertSqlSafe(is_empty(&table)));
+    let merge = Merge { table: qualified(&catalog.warehouse.schema, &target.name), target, rows };
+    let asked = sqlx::query_scalar(AssertSqlSafe(merge.is_empty()));
     if asked.fetch_one(&mut *warehouse).await.map_err(failed)? {
-        let added = rows_written(warehouse, &doing, insert(&table, stage)).await?;
-        return Ok(Merged { added, updated: 0 });
+        let added = rows_written(warehouse, &doing, merge.insert()).await?;
+        return Ok(Merged { added, ..Merged::default() });
     }
-    let statement = match &stage.target.kind {
-        TargetKind::Dimension => upsert(&table, stage),
-        TargetKind::Fact { surrogate_key } => append_versions(&table, stage, surrogate_key),
+    let mut filled = 0;
+    let statement = match &target.kind {
+        TargetKind::Dimension => merge.upsert(),
+        TargetKind::Fact { surrogate_key } => {
+            if !gained.is_empty() {
+                filled = rows_written(warehouse, &doing, merge.fill(surrogate_key, gained)).await?;
+            }
+            merge.append_versions(surrogate_key)
+        }
     };
     let [added, updated] = counts(warehouse, &doing, statement).await?;
-    Ok(Merged { added, updated })
+    Ok(Merged { added, updated, filled })
 }
 
-fn is_empty(table: &str) -> String {
-    format!("SELECT NOT EXISTS (SELECT FROM {table})")
+/// The statements of one merge.
+struct Merge<'m> {
+    table: String,
+    target: &'m Target,
+    rows: &'m str,
 }
 
-/// Nothing is there yet: no version to compare with, no conflict to look for.
-fn insert(table: &str, stage: &Stage<'_>) -> String {
-    let columns = list(stage.columns());
-    format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {}", stage.name)
-}
+impl Merge<'_> {
+    fn columns(&self) -> impl Iterator<Item = &Ident> {
+        self.target.columns.iter().map(|column| &column.name)
+    }
 
-/// R3 for dimensions: a row is written only where it differs.
-fn upsert(table: &str, stage: &Stage<'_>) -> String {
-    let columns = list(stage.columns());
-    let values: Vec<&Ident> = stage.columns().filter(|column| !stage.target.key.contains(column)).collect();
-    let on_conflict = if values.is_empty() {
-        "DO NOTHING".to_owned()
-    } else {
+    /// Values as they are compared: two that Postgres prints differently differ, whatever its `=` says of them.
+    fn compared<'n>(&self, alias: &str, names: impl IntoIterator<Item = &'n Ident>) -> String {
+        let exact = |name: &Ident| {
+            let value = self.target.column(name.as_str()).map(|column| column.value);
+            let name = format!("{alias}.{}", name.sql());
+            match value {
+                // A json has no equality, a jsonb takes 1.0 for 1.00, a float -0 for 0.
+                Some(ValueType::Json | ValueType::JsonB | ValueType::Real | ValueType::Double) => {
+                    format!("{name}::text")
+                }
+                // A column of the client's own may have a collation that takes A for a.
+                Some(ValueType::Text) => format!("{name} COLLATE \"C\""),
+                _ => name,
+            }
+        };
+        let compared: Vec<String> = names.into_iter().map(exact).collect();
+        format!("({})", compared.join(", "))
+    }
+
+    fn is_empty(&self) -> String {
+        format!("SELECT NOT EXISTS (SELECT FROM {})", self.table)
+    }
+
+    /// Nothing is there yet: no version to compare with, no conflict to look for.
+    fn insert(&self) -> String {
+        let columns = list(self.columns());
+        format!("INSERT INTO {} ({columns}) SELECT {columns} FROM {} AS s", self.table, self.rows)
+    }
+
+    /// R3 for dimensions: a row is written only where it differs.
+    fn upsert(&self) -> String {
+        let (table, rows, columns) = (&self.table, self.rows, list(self.columns()));
+        let values: Vec<&Ident> = self.columns().filter(|column| !self.target.key.contains(column)).collect();
+        let on_conflict = if values.is_empty() {
+            "DO NOTHING".to_owned()
+        } else {
+            format!(
+                "DO UPDATE SET {} WHERE {} IS DISTINCT FROM {}",
+                join(values.iter().copied(), ", ", |column| format!("{column} = excluded.{column}")),
+                self.compared("known", values.iter().copied()),
+                self.compared("excluded", values.iter().copied()),
+            )
+        };
+        // A row that was inserted, not updated, has no xmax.
         format!(
-            "DO UPDATE SET {} WHERE ({}) IS DISTINCT FROM ({})",
-            join(values.iter().copied(), ", ", |column| format!("{column} = excluded.{column}")),
-            list_of("known", values.iter().copied()),
-            list_of("excluded", values.iter().copied()),
-        )
-    };
-    // A row that was inserted, not updated, has no xmax.
-    format!(
-        "WITH merged AS (INSERT INTO {table} AS known ({columns}) SELECT {columns} FROM {stage}
+            "WITH merged AS (INSERT INTO {table} AS known ({columns}) SELECT {columns} FROM {rows} AS s
                          ON CONFLICT ({key}) {on_conflict} RETURNING known.xmax = 0 AS added)
          SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged",
-        stage = stage.name,
-        key = list(&stage.target.key),
-    )
-}
+            key = list(&self.target.key),
+        )
+    }
 
-/// R3 for facts: a version is added only where it differs from the newest of its key, so that A → B → A gives three versions
-/// and A → A one.
-///
-/// A known version is told by its place in the table: `ctid` is a name that no column can have.
-fn append_versions(table: &str, stage: &Stage<'_>, surrogate_key: &Ident) -> String {
-    let Target { key, .. } = stage.target;
-    let (columns, staged, newest) =
-        (list(stage.columns()), list_of("s", stage.columns()), list_of("n", stage.columns()));
-    format!(
-        "WITH changed AS MATERIALIZED (
+    /// R3 for facts: a version is added only where it differs from the newest of its key, so that A → B → A gives three
+    /// versions and A → A one.
+    fn append_versions(&self, surrogate_key: &Ident) -> String {
+        let columns = list(self.columns());
+        format!(
+            "WITH changed AS MATERIALIZED (
              SELECT {staged}, n.ctid
-               FROM {stage} AS s
-               LEFT JOIN LATERAL (SELECT {versions}, f.ctid FROM {table} AS f
-                                   WHERE {same_key} ORDER BY f.{surrogate_key} DESC LIMIT 1) AS n ON true
-              WHERE n.ctid IS NULL OR ({newest}) IS DISTINCT FROM ({staged})),
+               FROM {rows} AS s
+               LEFT JOIN LATERAL ({newest}) AS n ON true
+              WHERE n.ctid IS NULL OR {of_newest} IS DISTINCT FROM {of_staged}),
          added AS (INSERT INTO {table} ({columns}) SELECT {columns} FROM changed ORDER BY {order})
          SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL) FROM changed",
-        stage = stage.name,
-        versions = list_of("f", stage.columns()),
-        same_key = join(key, " AND ", |column| format!("f.{column} = s.{column}")),
-        surrogate_key = surrogate_key.sql(),
-        order = list(key),
-    )
+            staged = list_of("s", self.columns()),
+            rows = self.rows,
+            newest = self.newest(surrogate_key),
+            of_newest = self.compared("n", self.columns()),
+            of_staged = self.compared("s", self.columns()),
+            table = self.table,
+            order = list(&self.target.key),
+        )
+    }
+
+    /// The values of new columns into the newest version of each key, where the others are what they were.
+    fn fill(&self, surrogate_key: &Ident, gained: &[&Ident]) -> String {
+        let kept = || self.columns().filter(|column| !gained.contains(column));
+        format!(
+            "UPDATE {table} AS f SET {values}
+   FROM (SELECT {new}, n.tableoid, n.ctid
+           FROM {rows} AS s CROSS JOIN LATERAL ({newest}) AS n
+          WHERE {kept_of_newest} IS NOT DISTINCT FROM {kept_of_staged} AND {new_of_newest} IS DISTINCT FROM {new_of_staged}) AS s
+  WHERE (f.tableoid, f.ctid) = (s.tableoid, s.ctid)",
+            table = self.table,
+            values = join(gained.iter().copied(), ", ", |column| format!("{column} = s.{column}")),
+            new = list_of("s", gained.iter().copied()),
+            rows = self.rows,
+            newest = self.newest(surrogate_key),
+            kept_of_newest = self.compared("n", kept()),
+            kept_of_staged = self.compared("s", kept()),
+            new_of_newest = self.compared("n", gained.iter().copied()),
+            new_of_staged = self.compared("s", gained.iter().copied()),
+        )
+    }
+
+    /// The newest version of the key of `s`. It is told by its place in the table: `ctid` and `tableoid` are names that no
+    /// column can have.
+    fn newest(&self, surrogate_key: &Ident) -> String {
+        format!(
+            "SELECT {versions}, f.tableoid, f.ctid FROM {table} AS f
+                                   WHERE {same_key} ORDER BY f.{surrogate_key} DESC LIMIT 1",
+            versions = list_of("f", self.columns()),
+            table = self.table,
+            same_key = join(&self.target.key, " AND ", |column| format!("f.{column} = s.{column}")),
+            surrogate_key = surrogate_key.sql(),
+        )
+    }
 }
 
 #[cfg(test)]
@@ -100,42 +175,65 @@ mod tests {
     use super::*;
     use crate::samples::catalog;
 
+    fn merge(target: &Target) -> Merge<'_> {
+        Merge { table: "\"s\".\"t\"".to_owned(), target, rows: "new_rows" }
+    }
+
     #[test]
     fn an_empty_table_is_filled() {
         let catalog = catalog();
-        let stage = Stage::of(&catalog.warehouse.targets[0], 0);
-        expect![[r#"SELECT NOT EXISTS (SELECT FROM "s"."t")"#]].assert_eq(&is_empty("\"s\".\"t\""));
-        expect![[r#"INSERT INTO "s"."t" ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM pg_temp.stage_0"#]].assert_eq(&insert("\"s\".\"t\"", &stage));
+        let merge = merge(&catalog.warehouse.targets[0]);
+        expect![[r#"SELECT NOT EXISTS (SELECT FROM "s"."t")"#]].assert_eq(&merge.is_empty());
+        expect![[r#"INSERT INTO "s"."t" ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM new_rows AS s"#]].assert_eq(&merge.insert());
     }
 
     #[test]
     fn a_dimension_is_written_where_it_differs() {
         let catalog = catalog();
         expect![[r#"
-            WITH merged AS (INSERT INTO "s"."t" AS known ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM pg_temp.stage_0
-                                     ON CONFLICT ("the id") DO UPDATE SET "reason" = excluded."reason", "excluded" = excluded."excluded" WHERE (known."reason", known."excluded") IS DISTINCT FROM (excluded."reason", excluded."excluded") RETURNING known.xmax = 0 AS added)
-                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]].assert_eq(&upsert("\"s\".\"t\"", &Stage::of(&catalog.warehouse.targets[0], 0)));
+            WITH merged AS (INSERT INTO "s"."t" AS known ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM new_rows AS s
+                                     ON CONFLICT ("the id") DO UPDATE SET "reason" = excluded."reason", "excluded" = excluded."excluded" WHERE (known."reason" COLLATE "C", known."excluded") IS DISTINCT FROM (excluded."reason" COLLATE "C", excluded."excluded") RETURNING known.xmax = 0 AS added)
+                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]].assert_eq(&merge(&catalog.warehouse.targets[0]).upsert());
         // A key and nothing else cannot differ.
         expect![[r#"
-            WITH merged AS (INSERT INTO "s"."t" AS known ("s") SELECT "s" FROM pg_temp.stage_1
+            WITH merged AS (INSERT INTO "s"."t" AS known ("s") SELECT "s" FROM new_rows AS s
                                      ON CONFLICT ("s") DO NOTHING RETURNING known.xmax = 0 AS added)
                      SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]]
-        .assert_eq(&upsert("\"s\".\"t\"", &Stage::of(&catalog.warehouse.targets[1], 1)));
+        .assert_eq(&merge(&catalog.warehouse.targets[1]).upsert());
     }
 
     #[test]
-    fn a_fact_gets_the_versions_that_differ_from_the_newest() {
+    fn a_fact_gets_the_versions_that_differ_from_the_newest_and_the_values_of_new_columns() {
         let catalog = catalog();
         let fact = &catalog.warehouse.targets[2];
         let TargetKind::Fact { surrogate_key } = &fact.kind else { panic!("{} is a fact", fact.name) };
         expect![[r#"
             WITH changed AS MATERIALIZED (
                          SELECT s."left %", s."right ""hand""", s."s", s."d0", s."c", s."reason", s."known", n.ctid
-                           FROM pg_temp.stage_2 AS s
-                           LEFT JOIN LATERAL (SELECT f."left %", f."right ""hand""", f."s", f."d0", f."c", f."reason", f."known", f.ctid FROM "s"."t" AS f
+                           FROM new_rows AS s
+                           LEFT JOIN LATERAL (SELECT f."left %", f."right ""hand""", f."s", f."d0", f."c", f."reason", f."known", f.tableoid, f.ctid FROM "s"."t" AS f
                                                WHERE f."left %" = s."left %" AND f."right ""hand""" = s."right ""hand""" ORDER BY f."n o" DESC LIMIT 1) AS n ON true
-                          WHERE n.ctid IS NULL OR (n."left %", n."right ""hand""", n."s", n."d0", n."c", n."reason", n."known") IS DISTINCT FROM (s."left %", s."right ""hand""", s."s", s."d0", s."c", s."reason", s."known")),
+                          WHERE n.ctid IS NULL OR (n."left %", n."right ""hand""" COLLATE "C", n."s", n."d0", n."c", n."reason" COLLATE "C", n."known" COLLATE "C") IS DISTINCT FROM (s."left %", s."right ""hand""" COLLATE "C", s."s", s."d0", s."c", s."reason" COLLATE "C", s."known" COLLATE "C")),
                      added AS (INSERT INTO "s"."t" ("left %", "right ""hand""", "s", "d0", "c", "reason", "known") SELECT "left %", "right ""hand""", "s", "d0", "c", "reason", "known" FROM changed ORDER BY "left %", "right ""hand""")
-                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL) FROM changed"#]].assert_eq(&append_versions("\"s\".\"t\"", &Stage::of(fact, 2), surrogate_key));
+                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL) FROM changed"#]].assert_eq(&merge(fact).append_versions(surrogate_key));
+        let gained: Vec<&Ident> = fact.columns.iter().map(|column| &column.name).skip(5).collect();
+        expect![[r#"
+            UPDATE "s"."t" AS f SET "reason" = s."reason", "known" = s."known"
+               FROM (SELECT s."reason", s."known", n.tableoid, n.ctid
+                       FROM new_rows AS s CROSS JOIN LATERAL (SELECT f."left %", f."right ""hand""", f."s", f."d0", f."c", f."reason", f."known", f.tableoid, f.ctid FROM "s"."t" AS f
+                                               WHERE f."left %" = s."left %" AND f."right ""hand""" = s."right ""hand""" ORDER BY f."n o" DESC LIMIT 1) AS n
+                      WHERE (n."left %", n."right ""hand""" COLLATE "C", n."s", n."d0", n."c") IS NOT DISTINCT FROM (s."left %", s."right ""hand""" COLLATE "C", s."s", s."d0", s."c") AND (n."reason" COLLATE "C", n."known" COLLATE "C") IS DISTINCT FROM (s."reason" COLLATE "C", s."known" COLLATE "C")) AS s
+              WHERE (f.tableoid, f.ctid) = (s.tableoid, s.ctid)"#]].assert_eq(&merge(fact).fill(surrogate_key, &gained));
+    }
+
+    #[test]
+    fn values_that_postgres_takes_for_one_are_compared_as_it_prints_them() {
+        let text = "[pipeline]\nname = 'p'\n[source.tables.t]\nkey = 'id'\ncapture = 'changes'\n[source.tables.t.columns]\n\
+                    id = 'integer'\na = 'json'\nb = 'jsonb'\nc = 'real'\nd = 'double precision'\ne = 'text'\n\
+                    [dimensions.d]\nfrom = 't'\ncolumns = { id = 'id', a = 'a', b = 'b', c = 'c', d = 'd', e = 'e' }\n";
+        let catalog = Catalog::parse("p", text).unwrap_or_else(|problems| panic!("{problems}"));
+        let merge = merge(&catalog.warehouse.targets[0]);
+        expect![[r#"(n."id", n."a"::text, n."b"::text, n."c"::text, n."d"::text, n."e" COLLATE "C")"#]]
+            .assert_eq(&merge.compared("n", merge.columns()));
     }
 }

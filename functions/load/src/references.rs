@@ -1,11 +1,11 @@
 //! Rows whose dimension is missing (R6): deferred where the next batch brings them again, else rejected with the reason.
 
-use catalog::{Batch, Catalog, Literal, Result, Window, qualified};
-use ledger::Rejects;
+use catalog::{Batch, Catalog, Literal, Result, Target, Window, qualified};
+use ledger::statement::counts;
+use ledger::{Missing, Rejects};
 use sqlx::PgConnection;
 
 use crate::stage::Stage;
-use crate::statement::{counts, list_of};
 
 /// The rows that were taken off a stage because their dimension is missing.
 #[derive(Debug, Default)]
@@ -18,36 +18,28 @@ pub(crate) struct Taken {
     pub(crate) rejected: u64,
 }
 
-/// Takes rows off the stage whose dimension is missing. Those written in the window, which the next batch brings again, are
-/// deferred; the others are rejected.
+/// Takes rows off the stage whose dimension is missing. Those written in the window of the target's read are deferred; the
+/// others are rejected.
 pub(crate) async fn take(
     warehouse: &mut PgConnection,
-    catalog: &Catalog,
     stage: &Stage<'_>,
+    missing: &Missing,
     rejects: &Rejects<'_>,
     batch: &Batch,
     window: Option<Window>,
 ) -> Result<Taken> {
     let doing = format!("cannot check the references of {}", stage.target.name);
-    let Some(statement) = taking(catalog, stage, rejects, batch, window) else { return Ok(Taken::default()) };
-    let [rows, deferred, rejected] = counts(warehouse, &doing, statement).await?;
+    let [rows, deferred, rejected] = counts(warehouse, &doing, taking(stage, missing, rejects, batch, window)).await?;
     Ok(Taken { rows, deferred, rejected })
 }
 
-/// `None` for a target that refers to nothing.
+/// How a row is told whose dimension is missing; `None` for a target that refers to nothing.
 ///
 /// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when it was
-/// filled in this very transaction. What is kept of a row is made before the row is deleted, so that no name of a column
-/// stands beside one of ours.
-fn taking(
-    catalog: &Catalog,
-    stage: &Stage<'_>,
-    rejects: &Rejects<'_>,
-    batch: &Batch,
-    window: Option<Window>,
-) -> Option<String> {
+/// filled in this very transaction.
+pub(crate) fn missing(catalog: &Catalog, target: &Target) -> Option<Missing> {
     let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (column, reference)) in stage.target.references().enumerate() {
+    for (number, (column, reference)) in target.references().enumerate() {
         let dimension = &reference.dimension;
         let (name, key) = (column.name.sql(), reference.key.sql());
         let dimension_table = qualified(&catalog.warehouse.schema, dimension);
@@ -58,26 +50,34 @@ fn taking(
         reasons.push(format!("CASE WHEN {missing} THEN {before} || s.{name} || {after} END"));
         conditions.push(missing);
     }
-    let statement = format!(
+    let reason = format!("concat_ws('; ', {})", reasons.join(", "));
+    (!conditions.is_empty()).then(|| Missing { joins: joins.join(" "), condition: conditions.join(" OR "), reason })
+}
+
+/// What is kept of a row is made before the row is deleted, so that no name of a column stands beside one of ours.
+fn taking(
+    stage: &Stage<'_>,
+    missing: &Missing,
+    rejects: &Rejects<'_>,
+    batch: &Batch,
+    window: Option<Window>,
+) -> String {
+    let Missing { joins, condition, reason } = missing;
+    format!(
         "WITH missing AS (
-             SELECT s.ctid AS place, {key} AS source_key, concat_ws('; ', {reasons}) AS reason, {deferred} AS deferred,
-                    (SELECT to_jsonb(c.*) FROM (SELECT {columns}) AS c) AS target_row
-               FROM {stage} AS s {joins} WHERE {conditions}),
+             SELECT s.ctid AS place, {key} AS source_key, {reason} AS reason, {deferred} AS deferred, {row} AS target_row
+               FROM {stage} AS s {joins} WHERE {condition}),
          taken AS (DELETE FROM {stage} AS s USING missing AS m WHERE s.ctid = m.place
-                   RETURNING m.source_key, m.reason, m.deferred, m.target_row),
+                   RETURNING m.*),
          rejected AS (SELECT * FROM taken WHERE NOT deferred),
-         entered AS ({entering})
+         {entering}
          SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken",
         key = rejects.key("s"),
         deferred = window.map_or_else(|| "false".to_owned(), |window| window.holds_staged("s")),
-        reasons = reasons.join(", "),
-        columns = list_of("s", stage.columns()),
+        row = rejects.row("s"),
         stage = stage.name,
-        joins = joins.join(" "),
-        conditions = conditions.join(" OR "),
         entering = rejects.entering_from("rejected", batch),
-    );
-    (!conditions.is_empty()).then_some(statement)
+    )
 }
 
 #[cfg(test)]
@@ -95,30 +95,33 @@ mod tests {
         let ledger = Ledger::of(&catalog);
         let fact = &catalog.warehouse.targets[2];
         let (stage, rejects) = (Stage::of(fact, 2), ledger.rejects(fact));
-        let from = Horizon::new((1 << 32) + 700);
-        let window = Window { from, until: Horizon::new((1 << 32) + 710) };
-        let statement = taking(&catalog, &stage, &rejects, &batch(), Some(window));
-        // The ledger's part is held where it is built.
-        let entering = rejects.entering_from("rejected", &batch());
-        let statement = statement.expect("it has references").replace(&entering, "…");
+        let missing = missing(&catalog, fact).expect("it has references");
+        expect![[r#"LEFT JOIN "the ""star"""."dim 'thing'" AS d0 ON d0."the id" = s."s" LEFT JOIN "the ""star"""."dim 'thing'" AS d1 ON d1."the id" = s."d0" LEFT JOIN "the ""star"""."dim_bare" AS d2 ON d2."s" = s."c""#]].assert_eq(&missing.joins);
+        expect![[r#"(s."s" IS NOT NULL AND d0."the id" IS NULL) OR (s."d0" IS NOT NULL AND d1."the id" IS NULL) OR (s."c" IS NOT NULL AND d2."s" IS NULL)"#]].assert_eq(&missing.condition);
+        expect![[r#"concat_ws('; ', CASE WHEN (s."s" IS NOT NULL AND d0."the id" IS NULL) THEN 's ' || s."s" || ' is not in dim ''thing''' END, CASE WHEN (s."d0" IS NOT NULL AND d1."the id" IS NULL) THEN 'd0 ' || s."d0" || ' is not in dim ''thing''' END, CASE WHEN (s."c" IS NOT NULL AND d2."s" IS NULL) THEN 'c ' || s."c" || ' is not in dim_bare' END)"#]].assert_eq(&missing.reason);
+        let window = Window { from: Horizon::new((1 << 32) + 700), until: Horizon::new((1 << 32) + 710) };
+        let statement = taking(&stage, &missing, &rejects, &batch(), Some(window));
+        // What is held where it is built.
+        let told = [&missing.joins, &missing.condition, &missing.reason];
+        let statement = told.into_iter().fold(statement, |statement, part| statement.replace(part.as_str(), "…"));
+        let statement =
+            statement.replace(&rejects.entering_from("rejected", &batch()), "…").replace(&rejects.row("s"), "…");
         expect![[r#"
             WITH missing AS (
-                         SELECT s.ctid AS place, ARRAY[s."left %"::text, s."right ""hand"""::text] AS source_key, concat_ws('; ', CASE WHEN (s."s" IS NOT NULL AND d0."the id" IS NULL) THEN 's ' || s."s" || ' is not in dim ''thing''' END, CASE WHEN (s."d0" IS NOT NULL AND d1."the id" IS NULL) THEN 'd0 ' || s."d0" || ' is not in dim ''thing''' END, CASE WHEN (s."c" IS NOT NULL AND d2."s" IS NULL) THEN 'c ' || s."c" || ' is not in dim_bare' END) AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred,
-                                (SELECT to_jsonb(c.*) FROM (SELECT s."left %", s."right ""hand""", s."s", s."d0", s."c", s."reason", s."known") AS c) AS target_row
-                           FROM pg_temp.stage_2 AS s LEFT JOIN "the ""star"""."dim 'thing'" AS d0 ON d0."the id" = s."s" LEFT JOIN "the ""star"""."dim 'thing'" AS d1 ON d1."the id" = s."d0" LEFT JOIN "the ""star"""."dim_bare" AS d2 ON d2."s" = s."c" WHERE (s."s" IS NOT NULL AND d0."the id" IS NULL) OR (s."d0" IS NOT NULL AND d1."the id" IS NULL) OR (s."c" IS NOT NULL AND d2."s" IS NULL)),
+                         SELECT s.ctid AS place, ARRAY[s."left %"::text, s."right ""hand"""::text] AS source_key, … AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred, … AS target_row
+                           FROM pg_temp.stage_2 AS s … WHERE …),
                      taken AS (DELETE FROM pg_temp.stage_2 AS s USING missing AS m WHERE s.ctid = m.place
-                               RETURNING m.source_key, m.reason, m.deferred, m.target_row),
+                               RETURNING m.*),
                      rejected AS (SELECT * FROM taken WHERE NOT deferred),
-                     entered AS (…)
+                     …
                      SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken"#]].assert_eq(&statement);
+        let of_no_window = taking(&stage, &missing, &rejects, &batch(), None);
+        assert!(of_no_window.contains("false AS deferred"), "{of_no_window}");
     }
 
     #[test]
-    fn what_refers_to_nothing_loses_nothing() {
+    fn what_refers_to_nothing_misses_nothing() {
         let catalog = catalog();
-        let ledger = Ledger::of(&catalog);
-        let dimension = &catalog.warehouse.targets[0];
-        let rejects = ledger.rejects(dimension);
-        assert_eq!(taking(&catalog, &Stage::of(dimension, 0), &rejects, &batch(), None), None);
+        assert_eq!(missing(&catalog, &catalog.warehouse.targets[0]), None);
     }
 }

@@ -6,20 +6,50 @@ use columnar::parquet::Reader;
 use columnar::{Column, Schema, copy};
 use host::postgres::classify;
 use host::{Bucket, Host};
+use ledger::statement::{execute, join, list_of};
+use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
-
-use crate::statement::{execute, list_of};
 
 /// Rows are encoded until a message to the server is about this large.
 const MESSAGE_BYTES: usize = 256 << 10;
 /// Rows encoded between two looks at the size.
 const ROWS: usize = 512;
 
+/// Why a copy ended early.
+enum Failure {
+    /// The lake, or a value without a binary form.
+    Ours(Error),
+    /// The server.
+    Theirs(sqlx::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Theirs(error)
+    }
+}
+
+/// A value that the server refuses.
+struct RefusedValue {
+    /// Which row of the copy, from 1.
+    line: u64,
+    column: String,
+    message: String,
+}
+
 /// A temporary table; it ends with the transaction.
 pub(crate) struct Stage<'s> {
     pub(crate) target: &'s Target,
     /// Its name in statements. Targets are numbered, because a prefix could make their names too long.
     pub(crate) name: String,
+    /// The name of another one, of the turns in which rejected rows are loaded.
+    pub(crate) turns: String,
     /// Rows copied into it.
     pub(crate) rows: u64,
 }
@@ -27,7 +57,7 @@ pub(crate) struct Stage<'s> {
 impl<'s> Stage<'s> {
     /// The table of a target, not made yet.
     pub(crate) fn of(target: &'s Target, number: usize) -> Self {
-        Self { target, name: format!("pg_temp.stage_{number}"), rows: 0 }
+        Self { target, name: format!("pg_temp.stage_{number}"), turns: format!("pg_temp.turns_{number}"), rows: 0 }
     }
 
     /// Makes the table and copies the parts into it.
@@ -42,8 +72,33 @@ impl<'s> Stage<'s> {
 
     async fn copy(&self, warehouse: &mut PgConnection, host: &Host, parts: &[Part]) -> Result<()> {
         let doing = format!("cannot copy the rows of {}", self.target.name);
-        let failed = |error| classify(Side::Warehouse, &doing, error);
-        let mut sink = warehouse.copy_in_raw(&self.copy_in()).await.map_err(failed)?;
+        match self.send(warehouse, host, parts, &doing).await {
+            Ok(copied) if copied == self.rows => Ok(()),
+            Ok(copied) => {
+                let what = format!("{copied} rows of {} where the manifest says {}", self.target.name, self.rows);
+                Err(Error::new(Fault::LakeCorrupt, what))
+            }
+            Err(Failure::Ours(error)) => Err(error),
+            Err(Failure::Theirs(error)) => match self.refused_value(&error) {
+                None => Err(classify(Side::Warehouse, &doing, error)),
+                Some(refused) => {
+                    let key = self.key_of(host, parts, refused.line).await?;
+                    let what = format!("{doing}: {} of the row {key}: {}", refused.column, refused.message);
+                    Err(Error::new(Fault::DataRejected, what))
+                }
+            },
+        }
+    }
+
+    /// Copies the parts; how many rows the server took.
+    async fn send(
+        &self,
+        warehouse: &mut PgConnection,
+        host: &Host,
+        parts: &[Part],
+        doing: &str,
+    ) -> std::result::Result<u64, Failure> {
+        let mut sink = warehouse.copy_in_raw(&self.copy_in()).await?;
         let schema = self.schema();
         let mut message = Vec::with_capacity(MESSAGE_BYTES * 2);
         copy::begin(&mut message);
@@ -55,23 +110,56 @@ impl<'s> Stage<'s> {
                 for first in (0..chunk.len()).step_by(ROWS) {
                     let rows = first..chunk.len().min(first + ROWS);
                     copy::encode(&schema, &chunk, rows, &mut message)
-                        .map_err(|error| Error::because(Fault::DataRejected, doing.clone(), error))?;
+                        .map_err(|error| Error::because(Fault::DataRejected, doing, error))?;
                     if message.len() >= MESSAGE_BYTES {
-                        sink.send(&message[..]).await.map_err(failed)?;
+                        sink.send(&message[..]).await?;
                         message.clear();
                     }
                 }
             }
         }
         copy::end(&mut message);
-        sink.send(&message[..]).await.map_err(failed)?;
-        let copied = sink.finish().await.map_err(failed)?;
-        if copied == self.rows {
-            Ok(())
-        } else {
-            let what = format!("{} rows of {} where the manifest says {}", copied, self.target.name, self.rows);
-            Err(Error::new(Fault::LakeCorrupt, what))
+        sink.send(&message[..]).await?;
+        Ok(sink.finish().await?)
+    }
+
+    /// What the server says of a value that it refuses; `None` for an error of another kind. Its context names line and
+    /// column, and in further lines the value, which nobody is told.
+    fn refused_value(&self, error: &sqlx::Error) -> Option<RefusedValue> {
+        let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+        let name = self.name.strip_prefix("pg_temp.").unwrap_or(&self.name);
+        let begin = format!("COPY {name}, line ");
+        let place = error.r#where()?.lines().find_map(|line| line.strip_prefix(&begin))?;
+        let (line, column) = place.split_once(", column ")?;
+        Some(RefusedValue { line: line.parse().ok()?, column: column.to_owned(), message: error.message().to_owned() })
+    }
+
+    /// The key of the row that the server counted as `line`, for people: `number 7, place a`.
+    async fn key_of(&self, host: &Host, parts: &[Part], line: u64) -> Result<String> {
+        let mut before = 0;
+        let Some(part) = parts.iter().find(|part| {
+            before += part.rows;
+            line <= before
+        }) else {
+            return Ok(format!("{line} of the batch"));
+        };
+        let schema = self.schema();
+        let body = host.lake.read_part(Bucket::Processed, part).await?;
+        let damaged = |error| Error::because(Fault::LakeCorrupt, format!("{} is damaged", part.key), error);
+        let mut row = usize::try_from(line - 1 - (before - part.rows)).unwrap_or(usize::MAX);
+        for chunk in Reader::new(&body, &schema).map_err(damaged)? {
+            let chunk = chunk.map_err(damaged)?;
+            if row < chunk.len() {
+                let parts = self.target.key.iter().map(|key| {
+                    let place = schema.0.iter().position(|column| column.name == key.as_str());
+                    let text = place.and_then(|place| chunk.text(schema.0[place].value, place, row));
+                    format!("{key} {}", text.as_deref().unwrap_or("NULL"))
+                });
+                return Ok(parts.collect::<Vec<_>>().join(", "));
+            }
+            row -= chunk.len();
         }
+        Ok(format!("{line} of the batch"))
     }
 
     fn schema(&self) -> Schema {
@@ -82,7 +170,7 @@ impl<'s> Stage<'s> {
 
     /// A key that stands twice in one batch would be a change in every batch.
     pub(crate) async fn verify_key(&self, warehouse: &mut PgConnection) -> Result<()> {
-        let twice: Vec<String> =
+        let twice: Vec<Vec<String>> =
             sqlx::query_scalar(AssertSqlSafe(self.doubled_keys())).fetch_all(warehouse).await.map_err(|error| {
                 classify(Side::Warehouse, &format!("cannot check the key of {}", self.target.name), error)
             })?;
@@ -90,19 +178,18 @@ impl<'s> Stage<'s> {
             return Ok(());
         }
         let key: Vec<&str> = self.target.key.iter().map(|column| column.as_str()).collect();
+        let twice: Vec<String> = twice.iter().map(|key| key.join(", ")).collect();
         let (name, key, twice) = (&self.target.name, key.join(", "), twice.join("; "));
         let what = format!("the key ({key}) of {name} is not unique in its source: {twice}");
         Err(Error::new(Fault::DataRejected, what))
     }
 
-    /// The target's columns. The stage has one more, the row version.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = &'s Ident> + use<'s> {
-        self.target.columns.iter().map(|column| &column.name)
-    }
-
-    /// The source key as one text, as the ledger holds it.
-    pub(crate) fn key_text(&self, alias: &str) -> String {
-        format!("concat_ws(',', {})", list_of(alias, &self.target.key))
+    /// The target's columns that it had not at the last load. A key that is new makes every row a new one.
+    pub(crate) fn gained(&self, before: Option<&[String]>) -> Vec<&'s Ident> {
+        let Some(before) = before else { return Vec::new() };
+        let columns = self.target.columns.iter().map(|column| &column.name);
+        let gained: Vec<&Ident> = columns.filter(|name| !before.iter().any(|known| known == name.as_str())).collect();
+        if gained.iter().any(|name| self.target.key.contains(name)) { Vec::new() } else { gained }
     }
 
     fn create(&self) -> String {
@@ -117,8 +204,12 @@ impl<'s> Stage<'s> {
     }
 
     fn doubled_keys(&self) -> String {
-        let key = self.key_text("s");
-        format!("SELECT {key} FROM {} AS s GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3", self.name)
+        let key = list_of("s", &self.target.key);
+        let texts = join(&self.target.key, ", ", |column| format!("s.{column}::text"));
+        format!(
+            "SELECT ARRAY[{texts}] FROM {} AS s GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT 3",
+            self.name
+        )
     }
 }
 
@@ -135,6 +226,6 @@ mod tests {
         let stage = Stage::of(&catalog.warehouse.targets[2], 2);
         expect![[r#"CREATE TEMPORARY TABLE pg_temp.stage_2 ("left %" integer, "right ""hand""" text, "s" integer, "d0" integer, "c" integer, "reason" text, "known" text, "_xmin" bigint) ON COMMIT DROP"#]].assert_eq(&stage.create());
         expect!["COPY pg_temp.stage_2 FROM STDIN WITH (FORMAT binary)"].assert_eq(&stage.copy_in());
-        expect![[r#"SELECT concat_ws(',', s."left %", s."right ""hand""") FROM pg_temp.stage_2 AS s GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 3"#]].assert_eq(&stage.doubled_keys());
+        expect![[r#"SELECT ARRAY[s."left %"::text, s."right ""hand"""::text] FROM pg_temp.stage_2 AS s GROUP BY s."left %", s."right ""hand""" HAVING count(*) > 1 ORDER BY s."left %", s."right ""hand""" LIMIT 3"#]].assert_eq(&stage.doubled_keys());
     }
 }

@@ -55,6 +55,35 @@ pub(crate) struct ColumnProgram<'c> {
     pub(crate) word: Word,
     pub(crate) if_null: Option<Cell<'static>>,
     pub(crate) nullable: bool,
+    pub(crate) limit: Option<Limit>,
+}
+
+/// What a warehouse column does not hold of the values of its type.
+#[derive(Clone, Copy)]
+pub(crate) enum Limit {
+    /// A longer text. Postgres refuses it, or cuts it where what is too much is blank.
+    Chars(usize),
+    /// A `json` that is no `jsonb`.
+    Jsonb,
+}
+
+impl Limit {
+    fn of(column: &TargetColumn, derived: &Derived) -> Option<Self> {
+        let is_new_jsonb = (derived.of.field.column.value, column.value) == (ValueType::Json, ValueType::JsonB);
+        if is_new_jsonb { Some(Self::Jsonb) } else { column.pg_type.max_chars().map(Self::Chars) }
+    }
+
+    /// Why the column does not hold a text; `None` where it does.
+    pub(crate) fn refuses(self, text: &str) -> Option<String> {
+        match self {
+            Self::Chars(most) => {
+                // A text has no more characters than bytes.
+                let count = if text.len() > most { text.chars().count() } else { 0 };
+                (count > most).then(|| format!("has {count} characters where the column takes {most}"))
+            }
+            Self::Jsonb => columnar::refused_by_jsonb(text).map(|what| format!("{what}, which jsonb does not")),
+        }
+    }
 }
 
 impl<'c> Program<'c> {
@@ -106,7 +135,8 @@ impl<'c> Program<'c> {
         };
         let input = self.input(derivation, &derived.of);
         let (word, nullable) = (derived.word, column.nullable);
-        self.columns.push(ColumnProgram { name: &column.name, input, word, if_null, nullable });
+        let limit = Limit::of(column, derived);
+        self.columns.push(ColumnProgram { name: &column.name, input, word, if_null, nullable, limit });
         Ok(())
     }
 

@@ -96,20 +96,29 @@ impl RowMaker<'_> {
                     apply(column, &read(field.name.as_str(), field.value, text.map(Cow::Borrowed))?)?
                 }
             };
-            row.push(match (cell, &column.if_null) {
+            let cell = match (cell, &column.if_null) {
                 (Cell::Null, Some(constant)) => constant.clone(),
                 (Cell::Null, None) if !column.nullable => return Err(Trouble::Bad(format!("{} is null", column.name))),
                 (cell, _) => cell,
-            });
+            };
+            let refused = column.limit.zip(cell.text()).and_then(|(limit, text)| limit.refuses(text));
+            if let Some(what) = refused {
+                return Err(Trouble::Bad(format!("{} {what}", column.name)));
+            }
+            row.push(cell);
         }
         Ok(())
     }
 
     fn reject(&self, record: &Record<'_>, reason: String) -> Result<Reject, CsvError> {
-        let text = |place: &usize| Ok(record.text(*place)?.map(Cow::into_owned));
-        let key = self.program.key.iter().map(text).collect::<Result<Vec<_>, CsvError>>()?;
+        let columns = &self.program.table.columns;
+        let text = |place: &usize| -> Result<Option<String>, CsvError> {
+            let text = record.text(*place)?;
+            Ok(text.map(|text| columnar::printed(columns[*place].value, text)))
+        };
+        let key = self.program.key.iter().map(text).collect::<Result<_, _>>()?;
         let mut row = BTreeMap::new();
-        for (place, column) in self.program.table.columns.iter().enumerate() {
+        for (place, column) in columns.iter().enumerate() {
             row.insert(column.name.to_string(), record.text(place)?.map(Cow::into_owned));
         }
         Ok(Reject { key, reason, row })

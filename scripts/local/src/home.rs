@@ -3,7 +3,7 @@
 //! ```text
 //! .datadetox/lake/<bucket>/…      the two buckets, as plain files
 //! .datadetox/postgres/            the databases (elsewhere when root runs the stack from a folder closed to others)
-//! .datadetox/executions/          one journal an execution
+//! .datadetox/executions/          one journal an execution; `.damaged` are put aside
 //! .datadetox/inbox/               one file a message of the alerts topic
 //! .datadetox/logs/                Postgres and every function
 //! .datadetox/pg_service.conf      for psql: `PGSERVICEFILE=.datadetox/pg_service.conf psql service=warehouse`

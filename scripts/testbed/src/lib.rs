@@ -1,7 +1,7 @@
 //! What a function is tested on, all of it real and in this process: Postgres with two databases of the test's own, S3,
 //! Secrets Manager and Step Functions on loopback, and the `Host` that a function would stand on, with its own credentials.
 //!
-//! Databases are named after the test. They go when it ends with [`Testbed::end`] and stay when it fails, with a word on how
+//! Databases are named after the test and the pipeline, so that a test may have two. They go when it ends with [`Testbed::end`] and stay when it fails, with a word on how
 //! to look into them; the next try of the same test begins with new ones.
 //!
 //! ```no_run
@@ -55,10 +55,17 @@ pub struct Testbed {
 impl Testbed {
     /// A test bed for a catalogue.
     pub async fn new(catalogue: &str) -> Self {
+        Self::with_warehouse_secret(catalogue, |secret| secret).await
+    }
+
+    /// The same, where functions are told something else of the warehouse than is true: its secret comes in as it should be,
+    /// and goes out as they read it.
+    pub async fn with_warehouse_secret(catalogue: &str, told: impl FnOnce(String) -> String) -> Self {
         let catalog = Catalog::parse("pipeline.toml", catalogue).unwrap_or_else(|problems| panic!("{problems}"));
         let cluster = cluster().await;
         let test = std::thread::current().name().unwrap_or("test").replace("::", " ");
-        let databases = Side::ALL.map(|side| Ident::derived(&[&test, side.name()]).to_string());
+        let named = |side: Side| Ident::derived(&[&test, &catalog.pipeline.name, side.name()]).to_string();
+        let databases = Side::ALL.map(named);
         cluster.make_anew(&databases).await;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let catalog_file = folder.path().join("pipeline.toml");
@@ -72,7 +79,7 @@ impl Testbed {
             definition: json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3600, "End": true } } }),
             programs: None,
             source: secret(READER, &databases[0]),
-            warehouse: secret(LOADER, &databases[1]),
+            warehouse: secret(LOADER, &databases[1]).map(told),
             record_calls: None,
         };
         let stack = Box::pin(Stack::start(config)).await.unwrap_or_else(|error| panic!("{error:#}"));

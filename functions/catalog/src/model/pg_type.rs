@@ -54,6 +54,13 @@ impl PgType {
         Some(Self { value, name: printed(name, &shown), unconstrained })
     }
 
+    /// How many characters a text may have at most; `None` where it is not limited.
+    #[must_use]
+    pub fn max_chars(&self) -> Option<usize> {
+        let length = self.name.strip_prefix("character varying(")?.strip_suffix(')')?;
+        length.parse().ok()
+    }
+
     /// Whether this is `numeric` without precision.
     #[must_use]
     pub fn is_unconstrained(&self) -> bool {
@@ -136,6 +143,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_limited_where_its_type_says_so() {
+        for (text, most) in [("varchar(3)", Some(3)), ("varchar", None), ("text", None), ("numeric(10,2)", None)] {
+            assert_eq!(PgType::parse(text).unwrap().max_chars(), most, "{text}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_carried_has_no_type() {
         for text in
             ["", "money", "numeric(39,2)", "numeric(4,5)", "int(4)", "varchar(0)", "integer[]", "time(7)", "point"]
@@ -155,7 +169,9 @@ mod tests {
             ("text", ValueType::Text, true),
             ("char(3)", ValueType::Text, false),
             ("timestamp(0)", ValueType::Timestamp, false),
-            ("json", ValueType::Json, false),
+            ("json", ValueType::Json, true),
+            ("jsonb", ValueType::Json, false),
+            ("json", ValueType::JsonB, false),
             ("integer", ValueType::BigInt, false),
         ] {
             assert_eq!(PgType::parse(wanted).unwrap().holds(value), holds, "{value} in {wanted}");

@@ -47,8 +47,10 @@ pub enum ValueType {
     TimestampTz,
     /// 128-bit identifier; text in CSV and Parquet.
     Uuid,
-    /// JSON document; text in CSV and Parquet, `jsonb` in the warehouse.
+    /// JSON document that is the text that it was; text in CSV and Parquet.
     Json,
+    /// JSON document as `jsonb` has it; text in CSV and Parquet.
+    JsonB,
 }
 
 enumeration! {
@@ -203,10 +205,17 @@ impl TypeName {
                 ("json", ""),
                 Arguments::None,
                 ValueType::Json,
-                "in the source alone; it becomes `jsonb`",
+                "stays the text that it was; `type = \"jsonb\"` in the warehouse is for whoever queries it",
                 ("json", "{\"a\": [1, null]}"),
             ),
-            Self::JsonB => plain(&["jsonb"], ValueType::Json, "{\"a\": [1, null]}"),
+            Self::JsonB => row(
+                &["jsonb"],
+                ("jsonb", ""),
+                Arguments::None,
+                ValueType::JsonB,
+                "a row is rejected whose `json` a `jsonb` does not hold: `\\u0000`, half a surrogate pair, a number out of range",
+                ("jsonb", "{\"a\": [1, null]}"),
+            ),
         }
     }
 
@@ -235,7 +244,8 @@ impl ValueType {
             Self::Timestamp => TypeName::Timestamp,
             Self::TimestampTz => TypeName::TimestampTz,
             Self::Uuid => TypeName::Uuid,
-            Self::Json => TypeName::JsonB,
+            Self::Json => TypeName::Json,
+            Self::JsonB => TypeName::JsonB,
         }
     }
 
@@ -255,7 +265,8 @@ impl ValueType {
             | Self::Timestamp
             | Self::TimestampTz
             | Self::Uuid
-            | Self::Json => String::new(),
+            | Self::Json
+            | Self::JsonB => String::new(),
         }
     }
 
@@ -284,9 +295,14 @@ impl ValueType {
                     && fraction.len() <= usize::from(scale)
                     && format!("{whole}{fraction}").bytes().all(|b| b.is_ascii_digit())
             }
-            Self::Real | Self::Double | Self::Time | Self::Timestamp | Self::TimestampTz | Self::Uuid | Self::Json => {
-                false
-            }
+            Self::Real
+            | Self::Double
+            | Self::Time
+            | Self::Timestamp
+            | Self::TimestampTz
+            | Self::Uuid
+            | Self::Json
+            | Self::JsonB => false,
         }
     }
 
@@ -304,7 +320,8 @@ impl ValueType {
         };
         match (self, live.value) {
             (Self::BigInt, ValueType::Integer | ValueType::SmallInt) | (Self::Integer, ValueType::SmallInt) => true,
-            (Self::Double, ValueType::Real) => true,
+            // Whatever a `jsonb` prints is a `json`, but not the other way round.
+            (Self::Double, ValueType::Real) | (Self::Json, ValueType::JsonB) => true,
             (Self::Numeric { precision, scale }, ValueType::Numeric { precision: live_p, scale: live_s }) => {
                 // An unconstrained live numeric is checked value by value.
                 live.is_unconstrained() || (scale >= live_s && precision - scale >= live_p - live_s)
@@ -345,6 +362,9 @@ mod tests {
             (ten_two, "text", false, false),
             (ValueType::Timestamp, "timestamp(3) without time zone", false, true),
             (ValueType::Timestamp, "timestamp with time zone", false, false),
+            (ValueType::Json, "json", false, true),
+            (ValueType::Json, "jsonb", false, true),
+            (ValueType::JsonB, "json", false, false),
         ] {
             assert_eq!(declared.reads(live, is_enum), fits, "{declared} from {live}");
         }

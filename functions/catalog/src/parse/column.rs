@@ -97,7 +97,7 @@ pub(super) fn read(
         return None;
     };
     let argument = section.text(notes, maker.name())?;
-    let Made { expression, value, mut nullable, is_clear } = match maker {
+    let Made { expression, mut value, mut nullable, is_clear } = match maker {
         Maker::Word(word) => derived(notes, word, &argument, scope)?,
         Maker::Calendar => calendar(notes, &argument, scope)?,
     };
@@ -109,6 +109,11 @@ pub(super) fn read(
         nullable = false;
     }
     let pg_type = section.text(notes, "type").and_then(|word| match PgType::parse(&word.value) {
+        // The one type that may be another than its value's: from here on the value is what a `jsonb` makes of it.
+        Some(pg) if (value, pg.value) == (ValueType::Json, ValueType::JsonB) => {
+            value = ValueType::JsonB;
+            Some(pg)
+        }
         Some(pg) if pg.holds(value) || !is_clear => Some(pg),
         Some(pg) => {
             notes.add(&word.span, format!("{key} is {value}, which a column of {pg} does not hold"), None);

@@ -4,9 +4,12 @@
 //! databases of its own, kept when it fails.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod columns;
 mod merging;
 mod order;
+mod owners;
 mod refusals;
 mod rejects;
 mod shop;
 mod values;
+mod waiting;

@@ -1,13 +1,16 @@
 //! A small warehouse, and batches for it as the transform leaves them in the lake.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use catalog::key::{Format, Key};
 use catalog::ledger::LedgerTable;
 use catalog::manifest::{ManifestColumn, Reject, TransformManifest};
 use catalog::message::{Extracted, LoadRequest, Loaded, StepStatus, TargetPlan};
 use catalog::state::{Counters, SourceIdentity, State, TableState};
-use catalog::{Batch, BatchName, Fault, Function, Horizon, ROW_VERSION, Result, Target, ValueType, Window};
+use catalog::{
+    Batch, BatchName, Catalog, Deployment, Fault, Function, Horizon, ROW_VERSION, Result, Target, ValueType, Window,
+};
 use columnar::parquet::Writer;
 use columnar::{Cell, Column, Rows, Schema};
 use host::{Bucket, Host};
@@ -68,13 +71,17 @@ pub(crate) struct Brings {
     /// Rows that the transform could not take.
     pub(crate) rejects: Vec<Reject>,
     pub(crate) verify_key: bool,
+    /// Whether they are all that there is in the source.
+    pub(crate) whole: bool,
+    /// Rows that lack their lookup and come again.
+    pub(crate) deferred: u64,
 }
 
 /// Rows as texts: fields with `|` between them, `NULL` for none.
 pub(crate) fn brings(target: &'static str, rows: &[&str]) -> Brings {
     let field = |text: &str| (text != "NULL").then(|| text.to_owned());
     let rows = rows.iter().map(|row| row.split('|').map(field).collect()).collect();
-    Brings { target, rows, version: HORIZON - 1, rejects: Vec::new(), verify_key: false }
+    Brings { target, rows, version: HORIZON - 1, rejects: Vec::new(), verify_key: false, whole: false, deferred: 0 }
 }
 
 impl Shop {
@@ -84,6 +91,13 @@ impl Shop {
 
     pub(crate) async fn with(catalogue: &str) -> Self {
         Self { bed: Testbed::new(catalogue).await, newest: None }
+    }
+
+    /// The catalogue is another one from now on.
+    pub(crate) fn becomes(&mut self, catalogue: &str) {
+        let catalog = Catalog::parse("pipeline.toml", catalogue).unwrap_or_else(|problems| panic!("{problems}"));
+        self.bed.stack.deployment = Deployment::on_laptop(Arc::new(catalog));
+        std::fs::write(self.bed.folder.path().join("pipeline.toml"), catalogue).expect("a temporary file");
     }
 
     /// A batch that starts now and builds on the newest one; what it brings is in the lake.
@@ -154,13 +168,13 @@ impl Shop {
             batch: batch.clone(),
             definition: self.bed.catalog().fingerprint(target),
             sources: BTreeMap::new(),
-            whole: false,
+            whole: brings.whole,
             window: Some(Window { from: Horizon::new(HORIZON.unsigned_abs()), until: Horizon::new(UNTIL) }),
             columns: target.columns.iter().map(column).collect(),
             rows: parts.iter().map(|part| part.rows).sum(),
             bytes: parts.iter().map(|part| part.bytes).sum(),
             parts,
-            deferred: 0,
+            deferred: brings.deferred,
             rejects: brings.rejects.clone(),
         };
         let key = Key::manifest(&target.name, &batch.name).to_string();

@@ -81,3 +81,65 @@ async fn every_type_arrives_as_it_was() {
     assert_eq!(counts(&shop.load("two", &[all]).await, "fact_thing"), [0, 0, 195, 0, 0]);
     shop.close().await;
 }
+
+const JSON: &str = "
+[pipeline]
+name = 'documents'
+[source.tables.thing]
+key = 'id'
+capture = 'changes'
+columns = { id = 'integer', plain = 'json', packed = 'jsonb', weight = 'double precision' }
+[dimensions.dim_thing]
+from = 'thing'
+columns = { id = 'id', plain = 'plain', packed = 'packed', weight = 'weight', taken_apart = { from = 'plain', type = 'jsonb' } }
+[facts.fact_thing]
+from = 'thing'
+surrogate_key = 'n'
+columns = { id = 'id', plain = 'plain', packed = 'packed', weight = 'weight' }
+";
+
+#[tokio::test]
+async fn a_json_stays_its_text_and_what_only_equals_a_value_is_another() {
+    let mut shop = Shop::with(JSON).await;
+    let plain = "{\"b\":  1, \"a\": 2.0, \"b\": 3}";
+    let rows = |plain: &str, packed: &str, weight: &str| {
+        let row = format!("1|{plain}|{packed}|{weight}");
+        [brings("dim_thing", &[&format!("{row}|{plain}")]), brings("fact_thing", &[&row])]
+    };
+    shop.load("one", &rows(plain, "{\"a\": 1.0}", "0")).await;
+    let types = "SELECT string_agg(format('%s %s', column_name, data_type), ', ' ORDER BY ordinal_position)
+                   FROM information_schema.columns WHERE table_name = 'dim_thing'";
+    let expected = "id integer, plain json, packed jsonb, weight double precision, taken_apart jsonb";
+    assert_eq!(shop.ask(types).await, expected);
+    assert_eq!(shop.ask("SELECT plain FROM fact_thing").await, plain);
+    assert_eq!(shop.ask("SELECT taken_apart FROM dim_thing").await, "{\"a\": 2.0, \"b\": 3}");
+    for (name, [dimension, fact]) in [
+        ("the same", rows(plain, "{\"a\": 1.0}", "0")),
+        ("other blanks", rows("{\"b\": 1}", "{\"a\": 1.0}", "0")),
+        ("more digits", rows("{\"b\": 1}", "{\"a\": 1.00}", "0")),
+        ("minus nothing", rows("{\"b\": 1}", "{\"a\": 1.00}", "-0")),
+    ] {
+        let loaded = shop.load(name, &[dimension, fact]).await;
+        let expected = if name == "the same" { [0, 0, 1, 0, 0] } else { [0, 1, 0, 0, 0] };
+        assert_eq!((counts(&loaded, "dim_thing"), counts(&loaded, "fact_thing")), (expected, expected), "{name}");
+    }
+    let versions = "SELECT string_agg(concat_ws(' ', plain, packed, weight), '; ' ORDER BY n) FROM fact_thing";
+    let first = format!("{plain} {{\"a\": 1.0}} 0");
+    let others = "{\"b\": 1} {\"a\": 1.0} 0; {\"b\": 1} {\"a\": 1.00} 0; {\"b\": 1} {\"a\": 1.00} -0";
+    assert_eq!(shop.ask(versions).await, format!("{first}; {others}"));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_collation_that_takes_one_text_for_another_hides_no_change() {
+    let mut shop = Shop::open().await;
+    let own = "CREATE COLLATION careless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+               CREATE TABLE dim_staff (id int PRIMARY KEY, name varchar COLLATE careless);
+               CREATE TABLE fact_line (version serial PRIMARY KEY, number int NOT NULL, place varchar NOT NULL,
+                                       seller int, packer int, note varchar COLLATE careless)";
+    shop.bed.warehouse_does(own).await;
+    shop.load("one", &[brings("dim_staff", &["1|ada"]), brings("fact_line", &["7|a|1|1|x"])]).await;
+    let loaded = shop.load("two", &[brings("dim_staff", &["1|Ada"]), brings("fact_line", &["7|a|1|1|X"])]).await;
+    assert_eq!((counts(&loaded, "dim_staff"), counts(&loaded, "fact_line")), ([0, 1, 0, 0, 0], [0, 1, 0, 0, 0]));
+    shop.close().await;
+}

@@ -164,6 +164,12 @@ impl Bed {
         (rows.expect("Postgres answers"), groups)
     }
 
+    /// Whether Postgres takes a text as a value of that type.
+    pub(crate) async fn takes(&mut self, text: &str, kind: &str) -> bool {
+        let cast = format!("SELECT $1::{kind} IS NOT NULL");
+        sqlx::query(AssertSqlSafe(cast)).bind(text).execute(&mut self.testbed.warehouse).await.is_ok()
+    }
+
     pub(crate) async fn end(self) {
         self.testbed.end().await;
     }

@@ -56,3 +56,31 @@ async fn a_row_that_is_no_fact_has_no_date() {
     assert_eq!(bed.rows("dim_date").await.0, Vec::<String>::new());
     bed.end().await;
 }
+
+#[tokio::test]
+async fn a_row_that_the_load_may_have_to_reject_has_its_dates_nevertheless() {
+    // Whether the header's customer is in the warehouse is known there alone: once it is, the row's dates are too.
+    let catalogue =
+        CATALOGUE.replace("placed = 'timestamp', day", "placed = 'timestamp', customer = 'integer', day").replace(
+            "[facts.fact_line]",
+            "[source.tables.customer]
+    key = 'id'
+    capture = 'snapshot'
+    columns = { id = 'integer' }
+    [dimensions.dim_customer]
+    from = 'customer'
+    columns = { id = 'id' }
+    [facts.fact_line]",
+        );
+    let catalogue = format!("{catalogue}    customer = {{ from = 'header.customer', references = 'dim_customer' }}\n");
+    let mut bed = Bed::new(&catalogue).await;
+    bed.extracted("header", "1,2024-02-29 23:59:59,9,2024-03-01,1\n").await;
+    bed.extracted("line", "1,1,no date,2024-11-15,1\n").await;
+    bed.extracted("customer", "").await;
+    bed.transform("dim_date", "1").await.unwrap();
+    bed.transform("fact_line", "1").await.unwrap();
+    assert_eq!(bed.rows("fact_line").await.0, ["(1,2024-03-01,2024-02-29,2024-11-15,9,1)"]);
+    let calendar = ["(2024-02-29,Thursday,1,)", "(2024-03-01,Friday,1,)", "(2024-11-15,Friday,4,)"];
+    assert_eq!(bed.rows("dim_date").await.0, calendar);
+    bed.end().await;
+}

@@ -113,3 +113,117 @@ async fn a_lookup_that_does_not_fit_the_memory_is_told_with_the_cure() {
     assert!(error.report().contains(told), "{}", error.report());
     bed.end().await;
 }
+
+const LIMITED: &str = "
+    [pipeline]
+    name = 'p'
+    [source.tables.thing]
+    key = ['code', 'price', 'fresh']
+    capture = 'changes'
+    [source.tables.thing.columns]
+    code = 'text'
+    price = 'numeric(10,2)'
+    fresh = 'boolean'
+    name = 'text null'
+    about = 'json null'
+    [facts.fact_thing]
+    from = 'thing'
+    surrogate_key = 'n'
+    [facts.fact_thing.columns]
+    code = 'code'
+    price = 'price'
+    fresh = 'fresh'
+    name = { from = 'name', type = 'varchar(3)' }
+    about = { from = 'about', type = 'jsonb' }
+    plain = 'about'
+";
+
+#[tokio::test]
+async fn what_its_column_does_not_hold_is_rejected_with_its_row() {
+    let mut bed = Bed::new(LIMITED).await;
+    let lines = "a,1.00,t,éé\u{20ac},,1\n\
+                 b,1.00,t,\"xyz \",,1\n\
+                 c,1.00,t,,\"{\"\"a\"\":  \"\"\\u0000\"\"}\",1\n\
+                 d,1.00,t,,\"{\"\"a\"\":  1.00}\",1\n\
+                 e,1.00,t,,[1e200000],1\n";
+    bed.extracted("thing", lines).await;
+    let done = bed.transform("fact_thing", "1").await.unwrap();
+    assert_eq!((done.rows, done.rejected), (2, 3));
+    let rejects = bed.made("fact_thing").await.unwrap().rejects;
+    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.shown_key(), reject.reason)).collect();
+    let expected = [
+        "b, 1.00, true: name has 4 characters where the column takes 3",
+        "c, 1.00, true: about holds \\u0000, which jsonb does not",
+        "e, 1.00, true: about holds a number that is out of range, which jsonb does not",
+    ];
+    assert_eq!(told, expected);
+    let rows = ["(a,1.00,t,éé\u{20ac},,,1)", r#"(d,1.00,t,,"{""a"": 1.00}","{""a"":  1.00}",1)"#];
+    assert_eq!(bed.rows("fact_thing").await.0, rows);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn the_key_of_a_rejected_row_is_told_column_by_column_as_the_warehouse_prints_it() {
+    let bed = Bed::new(LIMITED).await;
+    bed.extracted("thing", "\"a,b\",7,f,long,,1\n\"\",-0.5,t,long,,1\n,1,t,,,1\n").await;
+    bed.transform("fact_thing", "1").await.unwrap();
+    let rejects = bed.made("fact_thing").await.unwrap().rejects;
+    let keys: Vec<Vec<Option<&str>>> =
+        rejects.iter().map(|reject| reject.key.iter().map(Option::as_deref).collect()).collect();
+    let expected = [
+        [Some("a,b"), Some("7.00"), Some("false")],
+        [Some(""), Some("-0.50"), Some("true")],
+        [None, Some("1.00"), Some("true")],
+    ];
+    assert_eq!(keys, expected);
+    bed.end().await;
+}
+
+/// Postgres is the oracle: whatever it takes as `json` and not as `jsonb`, and nothing else, is known beforehand.
+#[tokio::test]
+async fn what_a_jsonb_does_not_hold_is_what_postgres_refuses() {
+    let mut bed = Bed::new(LIMITED).await;
+    let long = |digits: usize| "7".repeat(digits);
+    let documents = [
+        r#""\u0000""#.to_owned(),
+        r#""\\u0000""#.to_owned(),
+        r#""\\\u0000""#.to_owned(),
+        r#"{"\u0000": 1}"#.to_owned(),
+        r#""\ud83d\ude00""#.to_owned(),
+        r#""\uD83D\uDE00 \n""#.to_owned(),
+        r#""\ud83d""#.to_owned(),
+        r#""\ud83dx""#.to_owned(),
+        r#""\ud83d\n""#.to_owned(),
+        r#""\ud83d\u0041""#.to_owned(),
+        r#""\ud83d\ud83d\ude00""#.to_owned(),
+        r#""\ude00""#.to_owned(),
+        r#"["\ud83d", "\ude00"]"#.to_owned(),
+        r#"{"a\"": "\\", "b": [-1.5E+2, true, null]}"#.to_owned(),
+        "1e131071".to_owned(),
+        "1e131072".to_owned(),
+        "[10e131070]".to_owned(),
+        "[10e131071]".to_owned(),
+        "0.001e131074".to_owned(),
+        "-0.001e131075".to_owned(),
+        "0e131073".to_owned(),
+        "0e1073741822".to_owned(),
+        "0e1073741823".to_owned(),
+        "1e99999999999999999999".to_owned(),
+        "1e-16383".to_owned(),
+        "1e-16384".to_owned(),
+        "1.5e-16382".to_owned(),
+        "1.5e-16383".to_owned(),
+        "1.0e16384".to_owned(),
+        "0e-16384".to_owned(),
+        long(131_072),
+        long(131_073),
+        format!("0.{}", long(16_383)),
+        format!("{{\"a\":0.{}}}", long(16_384)),
+    ];
+    for document in documents {
+        let told = columnar::refused_by_jsonb(&document);
+        assert!(bed.takes(&document, "json").await, "{document:.40} is no json");
+        assert_eq!(told.is_none(), bed.takes(&document, "jsonb").await, "{document:.40}: {told:?}");
+    }
+    bed.end().await;
+}

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use catalog::Side;
 use clap::Args;
 use host::postgres::{agree, inspect};
+use ledger::{Ledger, rights};
 
 use super::Outcome;
 use crate::catalogue::Project;
@@ -52,6 +53,9 @@ async fn check(common: &Project, source: Option<String>, warehouse: Option<Strin
         let schema = &catalog.warehouse.schema;
         let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;
         differences.extend(agree::warehouse(&catalog.warehouse, &live));
+        let made = Ledger::of(&catalog).look(&mut database).await.map_err(report)?;
+        let grants = rights::missing(&mut database, &catalog, &made).await.map_err(report)?;
+        differences.extend(grants.iter().map(|grant| format!("the role lacks a right: {grant}")));
     }
     if differences.is_empty() && !json {
         let facts = catalog.warehouse.targets.iter().filter(|target| target.is_fact()).count();

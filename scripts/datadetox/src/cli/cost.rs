@@ -259,7 +259,7 @@ mod tests {
         });
         let mut usage = Usage::default();
         requests(&mut usage, &output);
-        // plan 1, extract 2 parts and a manifest, transform one of each, the commit.
-        assert_eq!((usage.writes, usage.reads), (1 + 3 + 2 + 1, 1 + 4 + 3));
+        // Extract 2 parts and a manifest, transform one of each, the state.
+        assert_eq!((usage.writes, usage.reads), (3 + 2 + 1, 1 + 4 + 3));
     }
 }

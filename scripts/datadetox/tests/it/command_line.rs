@@ -49,7 +49,7 @@ async fn functions_run_from_a_folder_with_the_catalogue_beside_them_and_their_ca
     std::fs::create_dir(&folder).expect("a folder");
     let missing = shell.call(&["run", "--functions", "functions"]).await;
     assert_eq!(missing.code, Some(1), "{missing:?}");
-    let named = missing.err.contains("is not built") && missing.err.contains("functions/plan does not exist");
+    let named = missing.err.contains("is not built") && missing.err.contains("functions/checkpoint does not exist");
     assert!(named, "{}", missing.err);
 
     // As in an unpacked package: the catalogue is found beside the program, and nobody says where.
@@ -75,8 +75,8 @@ async fn functions_run_from_a_folder_with_the_catalogue_beside_them_and_their_ca
         let is_of = |call: &&Value| call["caller"] == caller && call["action"] == action;
         calls.iter().filter(is_of).map(|call| &call["resource"]).collect()
     };
-    // Plan, a function a table and a target, load.
-    assert_eq!(of("state machine", "lambda:InvokeFunction").len(), 1 + 11 + 11 + 1);
+    // Checkpoint, plan, a function a table and a target, load.
+    assert_eq!(of("state machine", "lambda:InvokeFunction").len(), 2 + 11 + 11 + 1);
     assert_eq!(of("totesys-extract-staff", "secretsmanager:GetSecretValue"), [&json!({ "secret": "source" })]);
     assert_eq!(of("totesys-load", "secretsmanager:GetSecretValue"), [&json!({ "secret": "warehouse" })]);
     let put = of("totesys-extract-staff", "s3:PutObject");
@@ -147,11 +147,11 @@ async fn a_running_stack_is_operated_from_other_terminals_and_ends_on_interrupt(
     let oldest = listed[3]["name"].as_str().expect("a name");
     let shown = shell.call(&["show", oldest]).await;
     assert!(shown.out.contains("SUCCEEDED") && shown.out.contains("✓ Transform dim_date"), "{shown:?}");
-    // The first run: 11 extractions, 11 transformations, plan and load, five states around them.
+    // The first run: 11 extractions, 11 transformations, checkpoint, plan and load, six states around them.
     let cost = shell.call(&["cost", oldest, "--busy", "50", "--json"]).await.json();
     let run = &cost["runs"][0];
-    assert_eq!((run["runs_a_month"].as_u64(), run["invocations"].as_u64()), (Some(4_320), Some(24)));
-    assert_eq!(run["transitions"].as_u64(), Some(24 + 2 + 5), "{cost}");
+    assert_eq!((run["runs_a_month"].as_u64(), run["invocations"].as_u64()), (Some(4_320), Some(25)));
+    assert_eq!(run["transitions"].as_u64(), Some(25 + 2 + 6), "{cost}");
     assert!(run["megabyte_milliseconds"].as_u64().is_some_and(|used| used > 0), "{cost}");
     let printed = shell.call(&["cost", oldest]).await;
     assert!(printed.out.contains("a month, without alarms"), "{printed:?}");

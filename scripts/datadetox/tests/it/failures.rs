@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use asl::Status;
+use catalog::deployment::Verb;
 use sqlx::ConnectOptions as _;
 
 use crate::world::{Run, World, execute};
@@ -21,12 +22,6 @@ impl World {
         assert_eq!(self.warehouse(&half).await, "0");
     }
 
-    /// The same where the warehouse lost its ledger.
-    fn assert_failed_without_ledger(&self, run: &Run, error: &str, cause: &str) {
-        assert_eq!((run.status, run.failure.0.as_str()), (Status::Failed, error), "{run:?}");
-        assert!(run.failure.1.contains(cause), "{}", run.failure.1);
-    }
-
     /// The only part that was read of a table in a batch.
     fn part(&self, table: &str, batch: &str) -> PathBuf {
         let folder = self.path(&format!("home/lake/totesys-ingestion/{table}/{batch}"));
@@ -34,6 +29,15 @@ impl World {
         let mut parts = files.map(|file| file.expect("it can be read").path());
         parts.find(|path| path.to_string_lossy().contains("part-")).expect("the table has a part")
     }
+}
+
+/// Insists that an alert says what happened and one thing to type, without a trace of JSON.
+fn assert_is_for_people(alert: &str) {
+    assert!(!alert.contains(['{', '}', '\\']), "{alert}");
+    let subject = alert.lines().next().and_then(|line| line.strip_prefix("Subject: ")).expect("a subject");
+    assert!(subject.is_ascii() && subject.len() <= 100, "{subject}");
+    let commands = alert.lines().filter(|line| line.starts_with("    datadetox ")).count();
+    assert_eq!(commands, 1, "one command: {alert}");
 }
 
 /// A change that every run has something to do with.
@@ -79,7 +83,7 @@ async fn a_source_that_is_down_is_retried_told_and_read_when_it_is_up_again() {
     let place = format!("cannot connect to the source at {address}");
     world.assert_failed(&run, "PlanFailed", &["Source.Unavailable", &place]).await;
     let tries = world.events(&run.name, "TaskScheduled");
-    assert_eq!(tries, 5 + 1 + 1, "four retries, a notice and Halt");
+    assert_eq!(tries, 1 + 5 + 2 + 1, "what the warehouse holds, four retries, an alert written and sent, and Halt");
     assert!(!format!("{run:?}{}{}", world.alerts().join(""), world.everything_written()).contains("hunter2"));
     world = world.restart(None).await;
     world.load().await;
@@ -110,40 +114,28 @@ async fn a_full_disk_under_the_lake_fails_the_run_and_leaves_nothing_half_writte
 }
 
 #[tokio::test]
-async fn a_corrupt_csv_object_is_named_and_a_full_run_reads_past_it() {
+async fn a_csv_object_that_is_damaged_under_a_run_is_named_and_the_next_run_reads_past_it() {
     let mut world = World::new().await;
     let first = world.load().await;
-    // The newest whole copy of department is the first batch's.
+    // The newest whole copy of department is the first batch's, and it is damaged when it was looked at already.
     let part = world.part("department", &first.name);
-    let good = std::fs::read(&part).expect("it can be read");
-    let mut bad = good.clone();
+    world.application("UPDATE staff SET first_name = 'New' WHERE staff_id = 1").await;
+    let holder = world.hold("LOCK TABLE staff").await;
+    let name = world.start(serde_json::json!({ "full": false })).await;
+    world.until_state(&name, "Plan", "TaskStateExited").await;
+    let mut bad = std::fs::read(&part).expect("it can be read");
     bad[20] ^= 1;
     std::fs::write(&part, &bad).expect("it can be written");
-    world.application("UPDATE staff SET first_name = 'New' WHERE staff_id = 1").await;
-    let run = world.run().await;
+    drop(holder);
+    let run = world.wait(&name).await;
     let causes = ["dim_staff", "Lake.Corrupt", "department", "SHA-256 differs"];
     world.assert_failed(&run, "TransformFailed", &causes).await;
-    std::fs::write(&part, &good[..30]).expect("it can be written");
-    let cut = world.run().await;
-    world.assert_failed(&cut, "TransformFailed", &["has 30 bytes, its manifest says"]).await;
-    std::fs::remove_file(&part).expect("it can be removed");
-    let lost = world.run().await;
-    world.assert_failed(&lost, "TransformFailed", &["is missing"]).await;
-    let healed = world.run_with(serde_json::json!({ "full": true })).await;
-    assert_eq!((healed.status, healed.changed()), (Status::Succeeded, vec![("dim_staff".to_owned(), [0, 1])]));
-    world.assert_same_as_source().await;
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn a_warehouse_made_anew_is_filled_again() {
-    let mut world = changed().await;
-    let all = "DROP SCHEMA etl CASCADE; DROP TABLE fact_sales_order, fact_purchase_order, fact_payment, dim_counterparty, dim_currency,
-               dim_date, dim_design, dim_location, dim_payment_type, dim_staff, dim_transaction";
-    world.warehouse_does(all).await;
-    let run = world.run().await;
-    world.assert_failed_without_ledger(&run, "LoadFailed", "Warehouse.Behind");
-    world.load().await;
+    let healed = world.load().await;
+    assert_eq!(healed.changed(), [("dim_staff".to_owned(), [0, 1])]);
+    assert_eq!(
+        healed.output["plan"]["tables"]["department"]["reason"], "its last copy in the lake is damaged",
+        "{healed:?}"
+    );
     world.assert_same_as_source().await;
     world.stop().await;
 }
@@ -183,6 +175,59 @@ async fn a_function_that_holds_too_much_memory_is_ended_and_told() {
     world.application("UPDATE department SET location = 'Leeds' WHERE department_id = 1").await;
     world.load().await;
     world.assert_same_as_source().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_is_written_for_a_person() {
+    let mut world = changed().await;
+    world.application("REVOKE SELECT ON sales_order FROM reader").await;
+    let run = world.run().await;
+    let [alert] = &world.alerts()[..] else { panic!("told once: {:?}", world.alerts()) };
+    assert_is_for_people(alert);
+    let (name, execution) = (&run.name, world.stack.machine.execution_arn(&run.name));
+    let command = world.stack.deployment.command(Verb::Redrive, name);
+    let expected = [
+        "Subject: totesys: Extract failed: Source.AccessDenied (sales_order)\n\n",
+        "totesys: Extract failed, and the run is held.\n\n",
+        "sales_order: Source.AccessDenied\n    extract sales_order: ",
+        "permission denied for table sales_order\n    To do: correct the secret with the source credentials, or grant ",
+        &format!("let the run go on; what it finished is not done again:\n    {command}\n\n"),
+        &format!("Run: {name}\nExecution: {execution}\n"),
+    ];
+    for part in expected {
+        assert!(alert.contains(part), "{part:?} is not in {alert}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_input_that_is_no_object_is_told_as_every_failure_is() {
+    let mut world = World::new().await;
+    for (count, input) in [serde_json::json!("x"), serde_json::json!(7)].into_iter().enumerate() {
+        let run = world.run_with(input).await;
+        assert_eq!((run.status, world.visits(&run.name, "Halt")), (Status::Failed, 1), "{run:?}");
+        let alerts = world.alerts();
+        assert_eq!(alerts.len(), count + 1, "told once: {alerts:?}");
+        assert!(alerts[count].contains(&run.name), "{alerts:?}");
+    }
+    world.load().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_stopped_run_is_told_once() {
+    let world = World::new().await;
+    let holder = world.hold("LOCK TABLE design").await;
+    let run = world.start(serde_json::json!({})).await;
+    let client = aws_sdk_sfn::Client::new(world.stack.aws());
+    let arn = world.stack.machine.execution_arn(&run);
+    client.stop_execution().execution_arn(arn).send().await.expect("it can be stopped");
+    assert_eq!(world.wait(&run).await.status, Status::Aborted);
+    let [alert] = &world.alerts()[..] else { panic!("told once: {:?}", world.alerts()) };
+    let told = format!("Subject: totesys: a run was stopped\n\ntotesys: run {run} was stopped.");
+    assert!(alert.starts_with(&told), "{alert}");
+    drop(holder);
     world.stop().await;
 }
 

@@ -9,6 +9,7 @@ mod command_line;
 mod crashes;
 mod failures;
 mod first_load;
+mod healing;
 mod homes;
 mod readers;
 mod redrive;

@@ -18,8 +18,7 @@ async fn a_fact_without_its_dimension_is_rejected_and_is_loaded_when_it_comes() 
     let run = world.load().await;
     assert_eq!(run.counts("fact_sales_order")[4], 2);
     assert_eq!(run.output["load"]["rejected"], 2);
-    let reject =
-        "SELECT source_key || ': ' || reason FROM etl.reject WHERE target = 'fact_sales_order' ORDER BY 1 LIMIT 1";
+    let reject = "SELECT array_to_string(source_key, ',') || ': ' || reason FROM etl.reject WHERE target = 'fact_sales_order' ORDER BY 1 LIMIT 1";
     assert_eq!(world.warehouse(reject).await, "3: sales_staff_id 9999 is not in dim_staff");
     assert_eq!(world.warehouse("SELECT count(*) FROM fact_sales_order WHERE sales_staff_id = 9999").await, "0");
     let alert = world.alerts().pop().expect("an alert");
@@ -70,9 +69,9 @@ async fn a_value_that_is_no_date_is_rejected_with_the_reason_and_the_row() {
     world.application("UPDATE sales_order SET agreed_delivery_date = 'soon' WHERE sales_order_id = 11").await;
     let run = world.load().await;
     assert_eq!(run.counts("fact_sales_order")[4], 1);
-    let reason = "SELECT reason FROM etl.reject WHERE source_key = '11'";
+    let reason = "SELECT reason FROM etl.reject WHERE source_key = '{11}'";
     assert_eq!(world.warehouse(reason).await, "agreed_delivery_date: \"soon\" is no date (YYYY-MM-DD)");
-    let kept = "SELECT source_row ->> 'agreed_delivery_date' FROM etl.reject WHERE source_key = '11'";
+    let kept = "SELECT source_row ->> 'agreed_delivery_date' FROM etl.reject WHERE source_key = '{11}'";
     assert_eq!(world.warehouse(kept).await, "soon");
     assert_eq!(world.alerts().len(), 1);
     world.application("UPDATE sales_order SET agreed_delivery_date = '2030-02-28' WHERE sales_order_id = 11").await;

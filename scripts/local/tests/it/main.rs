@@ -4,6 +4,7 @@
 //! Postgres; the real SDKs speak to them over sockets.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod ends;
 mod lake;
 mod signatures;
 mod topic;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use catalog::{Catalog, Deployment, Function};
 use local::{Config, Home, OPERATOR, Stack, sdk_config};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const CATALOGUE: &str = "
@@ -32,6 +32,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::of(json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3600, "End": true } } }))
+            .await
+    }
+
+    /// The same with another state machine.
+    pub(crate) async fn of(definition: Value) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let catalog_file = folder.path().join("pipeline.toml");
         std::fs::write(&catalog_file, CATALOGUE).expect("a temporary file");
@@ -42,7 +48,7 @@ impl World {
             serves: true,
             deployment: Deployment::on_laptop(Arc::new(catalog)),
             catalog_file,
-            definition: json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 3600, "End": true } } }),
+            definition,
             programs: None,
             source: nowhere.clone(),
             warehouse: nowhere,

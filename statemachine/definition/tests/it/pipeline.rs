@@ -21,9 +21,13 @@ fn plan(status: &str) -> Value {
     let tables = catalog.source.tables.iter().map(|table| (table.name.to_string(), json!({ "read": "whole" })));
     let targets = catalog.warehouse.targets.iter().map(|target| (target.name.to_string(), json!({ "build": true })));
     json!({
-        "status": status, "reason": "", "batch": { "name": "run" }, "horizon": 7, "base": null, "next": {},
+        "status": status, "reason": "", "batch": { "name": "run" }, "source": {}, "base": null, "next": {},
         "tables": tables.collect::<serde_json::Map<_, _>>(), "targets": targets.collect::<serde_json::Map<_, _>>(),
     })
+}
+
+fn checkpoint() -> Value {
+    json!({ "base": null, "rebuild": {}, "warehouse": null, "waiting": 0, "alerts": [], "noticed": false })
 }
 
 /// What `halt` writes, in short: what it was told.
@@ -32,7 +36,7 @@ fn told(given: &Value) -> Value {
 }
 
 fn loaded(rejected: u64) -> Value {
-    json!({ "status": "loaded", "targets": {}, "rejected": rejected, "committed_at": "", "freshness_ms": 1 })
+    json!({ "status": "loaded", "targets": {}, "rejected": rejected, "waiting": rejected, "committed_at": "", "freshness_ms": 1 })
 }
 
 /// A pipeline in which everything succeeds, but for what `scripted` answers.
@@ -50,11 +54,13 @@ fn run_with(
             return answer;
         }
         match name {
+            "totesys-checkpoint" => Ok(checkpoint()),
             "totesys-plan" => Ok(plan("changed")),
             "totesys-load" => Ok(loaded(0)),
             "totesys-halt" if given.get("tell").is_some() => Ok(told(given)),
             "totesys-halt" if given["now"].as_u64() > given["noted"].as_u64() => Ok(given["phase"].clone()),
             "totesys-halt" => match given["phase"].as_str() {
+                Some("Checkpoint") => Err(("CheckpointFailed", "")),
                 Some("Plan") => Err(("PlanFailed", "")),
                 Some("Extract") => Err(("ExtractFailed", "")),
                 Some("Transform") => Err(("TransformFailed", "")),
@@ -69,22 +75,22 @@ fn run_with(
 fn everything_succeeds() {
     let run = run(|_, _| None);
     assert_eq!(run.execution.status, Status::Succeeded);
-    assert_eq!((run.count("sns"), run.count("totesys-halt"), run.calls.len()), (0, 0, 1 + 11 + 11 + 1));
+    assert_eq!((run.count("sns"), run.count("totesys-halt"), run.calls.len()), (0, 0, 2 + 11 + 11 + 1));
     assert_eq!(run.last_given("totesys-extract-payment")["table"], "payment");
-    assert_eq!(run.last_given("totesys-transform-dim_staff")["horizon"], 7);
+    assert_eq!(run.last_given("totesys-load")["extracted"].as_array().map(Vec::len), Some(11));
     let output = run.execution.output.as_ref().expect("an output");
     assert_eq!(output["extract"]["results"].as_array().map(Vec::len), Some(11));
     assert_eq!(output["load"]["status"], "loaded");
 }
 
 #[test]
-fn nothing_changed_costs_one_function_and_a_handful_of_transitions() {
+fn nothing_changed_costs_two_functions_and_a_handful_of_transitions() {
     for status in ["up_to_date", "already_running"] {
         let run = run(|name, _| (name == "totesys-plan").then(|| Ok(plan(status))));
-        assert_eq!((run.execution.status, run.calls.len()), (Status::Succeeded, 1), "{status}");
+        assert_eq!((run.execution.status, run.calls.len()), (Status::Succeeded, 2), "{status}");
         let transitions =
             run.execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. })).count();
-        assert_eq!(transitions, 3, "{status}");
+        assert_eq!(transitions, 5, "{status}");
     }
 }
 
@@ -138,7 +144,9 @@ fn a_redrive_that_fails_again_notifies_again_and_can_be_redriven_again() {
 #[test]
 fn every_phase_halts_under_its_own_name_and_goes_on_where_it_failed() {
     for (function, error, again) in [
-        ("totesys-plan", "PlanFailed", "totesys-plan"),
+        ("totesys-checkpoint", "CheckpointFailed", "totesys-checkpoint"),
+        // What a plan was made from may be old by then.
+        ("totesys-plan", "PlanFailed", "totesys-checkpoint"),
         ("totesys-transform-dim_date", "TransformFailed", "totesys-transform-dim_date"),
         ("totesys-load", "LoadFailed", "totesys-load"),
     ] {
@@ -153,7 +161,8 @@ fn every_phase_halts_under_its_own_name_and_goes_on_where_it_failed() {
         let after: Vec<&str> = run.calls[calls..].iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(after[0], "totesys-halt");
         assert!(after.contains(&again), "{after:?}");
-        assert_eq!(after.contains(&"totesys-extract-staff"), function == "totesys-plan", "{after:?}");
+        let anew = matches!(function, "totesys-checkpoint" | "totesys-plan");
+        assert_eq!(after.contains(&"totesys-extract-staff"), anew, "{after:?}");
     }
 }
 
@@ -189,6 +198,27 @@ fn rejected_rows_alert_and_the_run_succeeds() {
 }
 
 #[test]
+fn what_a_checkpoint_noticed_is_told_and_the_run_goes_on() {
+    let noticed = || {
+        let mut noticed = checkpoint();
+        noticed["noticed"] = json!(true);
+        noticed["alerts"] = json!(["a clock was put back"]);
+        noticed
+    };
+    let run = run(|name, _| (name == "totesys-checkpoint").then(|| Ok(noticed())));
+    assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, 1));
+    assert_eq!(run.last_given("totesys-halt")["tell"]["noticed"]["sentences"][0], "a clock was put back");
+    assert_eq!(run.last_given("totesys-plan")["checkpoint"]["waiting"], 0, "planned upon what was found");
+    let run = self::run(|name, _| match name {
+        "totesys-checkpoint" => Some(Ok(noticed())),
+        "totesys-halt" => Some(Err(("Lambda.ResourceNotFoundException", "no halt"))),
+        _ => None,
+    });
+    assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, 1));
+    assert_eq!(run.last_given("sns")["Subject"], "totesys: run should be looked at");
+}
+
+#[test]
 fn an_alert_that_cannot_be_written_is_sent_in_short() {
     // It is halt itself that cannot be called.
     let broken = |name: &str| (name == "totesys-halt").then_some(Err(("Lambda.ResourceNotFoundException", "no halt")));
@@ -218,14 +248,19 @@ fn an_alert_that_cannot_be_written_is_sent_in_short() {
 fn an_input_that_is_no_object_fails_as_every_failure_does_and_is_told() {
     for input in [json!([]), json!("x"), json!(7), json!(null), json!({ "full": "yes" })] {
         let mut run = run_with(input.clone(), |name, _| {
-            (name == "totesys-plan").then_some(Err(("Input.Refused", "{\"errorMessage\":\"no object\"}")))
+            (name == "totesys-checkpoint").then_some(Err(("Input.Refused", "{\"errorMessage\":\"no object\"}")))
         });
-        assert_eq!(run.execution.failure.error.as_deref(), Some("PlanFailed"), "{input}: {:?}", run.execution.failure);
-        assert_eq!((run.count("totesys-plan"), run.count("sns")), (1, 1), "{input}: not retried, told once");
+        assert_eq!(
+            run.execution.failure.error.as_deref(),
+            Some("CheckpointFailed"),
+            "{input}: {:?}",
+            run.execution.failure
+        );
+        assert_eq!((run.count("totesys-checkpoint"), run.count("sns")), (1, 1), "{input}: not retried, told once");
         let failure = &run.last_given("totesys-halt")["failures"][0];
         assert_eq!(failure["error"], "Input.Refused", "{input}");
         run.redrive();
-        assert_eq!((run.count("totesys-plan"), run.count("sns")), (2, 2), "{input}: held, and told again");
+        assert_eq!((run.count("totesys-checkpoint"), run.count("sns")), (2, 2), "{input}: held, and told again");
     }
 }
 
@@ -254,21 +289,36 @@ fn wide(tables: usize) -> Catalog {
     Catalog::parse("wide", &text).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
+/// What is known of a table, in full length.
+fn full_state(batch: &Value) -> Value {
+    let counters =
+        json!({ "inserted": 1_234_567, "updated": 1_234_567, "deleted": 1_234, "since": "2026-01-01 00:00:00+00" });
+    json!({
+        "batch": batch["name"], "horizon": 12_345_678_901_u64, "counters": counters,
+        "fingerprint": "0123456789abcdef0123456789abcdef", "read_at": batch["started"],
+    })
+}
+
 /// What plan answers when everything changed, in full length.
 fn full_plan(catalog: &Catalog) -> Value {
     let batch = json!({ "name": "2026-11-23T16-08-24-652Z-scheduled", "started": "2026-11-23T16:08:24.653Z" });
-    let counters = json!({ "inserted": 1_234_567, "updated": 1_234_567, "deleted": 1_234, "file": 123_456, "since": "2026-01-01 00:00:00+00" });
     let name = &batch["name"];
+    let source = json!({ "system": "7711399467355792664", "timeline": 1, "database": 16_387, "began": "2026-01-01 00:00:00.123456+00" });
     let of = |each: &dyn Fn(&str) -> Value| -> Value {
         catalog.source.tables.iter().map(|table| (table.name.to_string(), each(table.name.as_str()))).collect()
     };
     json!({
-        "status": "changed", "reason": "100 of 100 tables are to be read", "batch": batch, "horizon": 12_345_678_901_u64, "base": name,
-        "tables": of(&|_| json!({ "read": "since", "horizon": 12_345_678_901_u64, "reason": "due to be read again", "expected_rows": 1_234_567, "versioned": true })),
-        "targets": of(&|table| json!({ "build": true, "verify_key": false, "sources": { table: name } })),
+        "status": "changed", "reason": "100 of 100 tables are to be read", "batch": batch, "base": name,
+        "source": { "identity": source, "horizon": 12_345_678_901_u64 },
+        "tables": of(&|_| json!({
+            "read": "since", "horizon": 12_345_678_901_u64, "reason": "due to be read again", "expected_rows": 1_234_567,
+            "versioned": true, "definition": "0123456789abcdef", "state": full_state(&batch),
+        })),
+        "targets": of(&|table| json!({
+            "build": true, "verify_key": false, "sources": { table: name }, "definition": "0123456789abcdef", "rebuild": false,
+        })),
         "next": {
-            "batch": batch, "source": { "system": "7711399467355792664", "timeline": 1, "database": 16_387 }, "reset": false,
-            "tables": of(&|_| json!({ "batch": name, "horizon": 12_345_678_901_u64, "counters": counters, "read_at": batch["started"] })),
+            "batch": batch, "source": source, "tables": {},
             "targets": of(&|_| json!("0123456789abcdef")),
         },
     })
@@ -281,6 +331,7 @@ fn a_hundred_tables_stay_below_the_limits_of_step_functions_even_when_they_fail_
     let long = "x".repeat(500);
     let mut tries = std::collections::HashMap::new();
     let mut run = Simulation::run(&local_definition(&catalog), json!({}), move |name, given| match name {
+        "wide-checkpoint" => Ok(checkpoint()),
         "wide-plan" => Ok(plan.clone()),
         "wide-load" => Ok(loaded(0)),
         "wide-halt" if given.get("tell").is_some() => Ok(told(given)),
@@ -293,7 +344,9 @@ fn a_hundred_tables_stay_below_the_limits_of_step_functions_even_when_they_fail_
             if *tried <= 5 {
                 Err(BUSY)
             } else {
-                Ok(json!({ "table": given["table"], "status": "done", "rows": 1, "bytes": 1, "note": long }))
+                Ok(
+                    json!({ "table": given["table"], "status": "done", "rows": 1, "bytes": 1, "state": plan["tables"][given["table"].as_str().unwrap_or_default()]["state"], "note": long }),
+                )
             }
         }
         _ => Ok(

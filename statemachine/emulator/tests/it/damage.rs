@@ -33,9 +33,12 @@ fn journal(folder: &Path) -> PathBuf {
     found.expect("an execution has a journal")
 }
 
+/// What became of a journal's text.
+type Damage = fn(&str) -> String;
+
 #[test]
 fn a_damaged_journal_stops_nothing_is_told_and_is_kept_aside() {
-    let damage: [(&str, fn(&str) -> String); 4] = [
+    let damage: [(&str, Damage); 4] = [
         // The disk was full in the middle of a line, and the next one was written behind it.
         ("torn", |text| {
             let lines: Vec<&str> = text.lines().collect();
