@@ -269,6 +269,9 @@ impl UnderWay {
             }
         }
         circumstance.end(&self.site, &mut self.beside).await.context("ended")?;
+        if circumstance.reads_late() {
+            self.known.since = Some(local::run_name());
+        }
         self.heal(true, &circumstance.consent()).await.map(|_| ())
     }
 

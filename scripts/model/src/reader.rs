@@ -19,23 +19,35 @@ const ADDED: &str = "SELECT coalesce(sum((result -> 'targets' -> $target ->> 'ad
                                       + CASE WHEN $is_fact THEN (result -> 'targets' -> $target ->> 'updated')::bigint ELSE 0 END), 0)
                        FROM etl.batch";
 
-/// By name, whether each of its versions is a row, and what must be there for each of its rows.
-pub(crate) const TARGETS: [(&str, bool, &[(&str, &str)]); 6] = [
-    ("dim_staff", false, &[]),
-    ("dim_product", false, &[]),
-    ("dim_channel", false, &[]),
-    ("dim_date", false, &[]),
-    (
-        "fact_sale",
-        true,
-        &[
+/// A table of the warehouse.
+struct Target {
+    name: &'static str,
+    /// Whether each version of a key is a row.
+    is_fact: bool,
+    /// The columns that refer to a dimension, with its name.
+    refers: &'static [(&'static str, &'static str)],
+}
+
+const TARGETS: [Target; 6] = [
+    Target { name: "dim_staff", is_fact: false, refers: &[] },
+    Target { name: "dim_product", is_fact: false, refers: &[] },
+    Target { name: "dim_channel", is_fact: false, refers: &[] },
+    Target { name: "dim_date", is_fact: false, refers: &[] },
+    Target {
+        name: "fact_sale",
+        is_fact: true,
+        refers: &[
             ("staff_id", "dim_staff"),
             ("product_id", "dim_product"),
             ("channel_id", "dim_channel"),
             ("sold_on", "dim_date"),
         ],
-    ),
-    ("fact_stock", true, &[("product_id", "dim_product"), ("counted_date", "dim_date")]),
+    },
+    Target {
+        name: "fact_stock",
+        is_fact: true,
+        refers: &[("product_id", "dim_product"), ("counted_date", "dim_date")],
+    },
 ];
 
 /// Looks until the flag is raised.
@@ -75,7 +87,7 @@ async fn look(warehouse: &mut PgConnection) -> Result<Option<Vec<(&'static str, 
         return Ok(None);
     }
     let mut seen = Vec::new();
-    for (target, is_fact, _) in TARGETS {
+    for Target { name: target, is_fact, .. } in TARGETS {
         let added = ADDED.replace("$target", &format!("'{target}'")).replace("$is_fact", &is_fact.to_string());
         let difference = sql::ask(warehouse, &format!("SELECT (SELECT count(*) FROM {target}) - ({added})")).await?;
         seen.push((target, difference.parse().with_context(|| format!("{difference:?} is a count"))?));
@@ -87,8 +99,8 @@ async fn look(warehouse: &mut PgConnection) -> Result<Option<Vec<(&'static str, 
 /// A fact whose dimension is not there.
 async fn missing(warehouse: &mut PgConnection) -> Result<Option<String>> {
     let mut orphans = Vec::new();
-    for (fact, _, dimensions) in TARGETS {
-        for (column, dimension) in dimensions {
+    for Target { name: fact, refers, .. } in TARGETS {
+        for (column, dimension) in refers {
             let key = if *dimension == "dim_date" { "date_id" } else { column };
             orphans.push(format!(
                 "SELECT '{fact}.{column} ' || f.{column} || ' without its {dimension}' FROM {fact} AS f

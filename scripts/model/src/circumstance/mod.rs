@@ -108,6 +108,11 @@ impl Circumstance {
         )
     }
 
+    /// Whether a run that reads what stood some time ago is a good run: what came and went meanwhile nobody can insist on.
+    pub(crate) fn reads_late(self) -> bool {
+        self == Self::ReaderLags
+    }
+
     /// Whether the source loses transactions that it had committed.
     pub(crate) fn is_lossy(self) -> bool {
         self == Self::SourceLosesCommits

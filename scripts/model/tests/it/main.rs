@@ -1,6 +1,5 @@
 //! The short mode: a seed of every circumstance. A stack, a server and a folder of its own each; the long mode is
 //! `cargo run -p model -- --seeds 1000..1200`.
-#![expect(clippy::expect_used, reason = "a test ends at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
