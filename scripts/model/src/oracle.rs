@@ -139,7 +139,8 @@ const QUESTIONS: [Question; 11] = [
                    ORDER BY run.batch, c.tab, c.key, c.id DESC),
               asked AS (
                   SELECT DISTINCT id, tab, key, content FROM stood
-                   WHERE NOT gone AND pg_visible_in_snapshot(txid, b) AND (tab <> 'sale' OR key::bigint < $early)),
+                   WHERE NOT gone AND pg_visible_in_snapshot(txid, b) AND (tab <> 'sale' OR key::bigint < $early)
+                     AND content ->> 'product_id' NOT IN (SELECT key FROM truth.absent)),
               each AS (SELECT tab, key, array_agg(content ORDER BY id) AS list
                          FROM (SELECT *, lag(content) OVER (PARTITION BY tab, key ORDER BY id) AS before FROM asked) AS a
                         WHERE content IS DISTINCT FROM before GROUP BY 1, 2)

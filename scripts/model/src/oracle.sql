@@ -71,6 +71,12 @@ CREATE VIEW truth.content AS
       FROM truth.change AS c WHERE c.tab IN ('sale', 'stock')
      ORDER BY c.tab, c.key, c.txid, c.id DESC;
 
+-- Products that were gone for a while, by more than one transaction: of a sale that refers to one no version is insisted on,
+-- as a version that is deferred for it may be overtaken by a newer one.
+CREATE VIEW truth.absent AS
+    SELECT DISTINCT key FROM (SELECT DISTINCT ON (key, txid) key, gone FROM truth.change WHERE tab = 'product'
+                               ORDER BY key, txid, id DESC) AS last WHERE gone;
+
 -- Whether the one is what is left of the other when some of it is left out.
 CREATE FUNCTION truth.is_within(part jsonb[], whole jsonb[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE at integer := 1; one jsonb;

@@ -17,7 +17,7 @@ pub(crate) const LEDGER: &str = "etl.batch";
 pub(crate) const WAITING: &str = "etl.reject";
 const ADDED: &str = "SELECT coalesce(sum((result -> 'targets' -> $target ->> 'added')::bigint
                                       + CASE WHEN $is_fact THEN (result -> 'targets' -> $target ->> 'updated')::bigint ELSE 0 END), 0)
-                       FROM etl.batch";
+                       FROM $ledger";
 
 /// A table of the warehouse.
 struct Target {
@@ -89,6 +89,7 @@ async fn look(warehouse: &mut PgConnection) -> Result<Option<Vec<(&'static str, 
     let mut seen = Vec::new();
     for Target { name: target, is_fact, .. } in TARGETS {
         let added = ADDED.replace("$target", &format!("'{target}'")).replace("$is_fact", &is_fact.to_string());
+        let added = added.replace("$ledger", LEDGER);
         let difference = sql::ask(warehouse, &format!("SELECT (SELECT count(*) FROM {target}) - ({added})")).await?;
         seen.push((target, difference.parse().with_context(|| format!("{difference:?} is a count"))?));
     }

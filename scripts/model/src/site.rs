@@ -9,7 +9,7 @@ use fastrand::Rng;
 use local::Running;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::cluster::{Cluster, ORACLE, SOURCE};
+use crate::cluster::{Cluster, ORACLE};
 use crate::proxy::Proxy;
 use crate::sql;
 use crate::stack::{Launch, StackProcess};
@@ -211,7 +211,6 @@ impl Site {
 }
 
 fn place(cluster: &Cluster, running: Option<Running>) -> Place {
-    debug_assert!(cluster.source.starts_with(SOURCE), "the source is the shop or a copy of it");
     Place {
         application: cluster.application(),
         source_superuser: cluster.source_superuser(),

@@ -1,5 +1,7 @@
 //! Changes of the source's shape: rows that become others without a transaction that wrote them.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use super::Circumstance;
@@ -29,84 +31,88 @@ pub(super) async fn prepare(circumstance: Circumstance, site: &Site) -> Result<(
     site.source_does(statements).await
 }
 
-pub(super) async fn happen(circumstance: Circumstance, site: &Site) -> Result<()> {
-    // Each in one transaction with its entries in the journal, for which the table stands still.
-    let statements = match circumstance {
-        Circumstance::PartitionAttached => {
+/// A change of shape, in one transaction with its entries in the journal, for which the table stands still.
+struct Change {
+    statements: &'static str,
+    /// Answers `true` once it is done: a server may go away between a commit and its answer.
+    is_done: &'static str,
+}
+
+fn change(circumstance: Circumstance) -> Option<Change> {
+    let (statements, is_done) = match circumstance {
+        Circumstance::PartitionAttached => (
             "BEGIN; LOCK TABLE stock;
              ALTER TABLE stock ATTACH PARTITION stock_high FOR VALUES FROM (500000) TO (600000);
-             SELECT journal.note_all('stock'); COMMIT"
-        }
-        Circumstance::ColumnsSwapped => {
+             SELECT journal.note_all('stock'); COMMIT",
+            "SELECT count(*) = 2 FROM pg_inherits WHERE inhparent = 'stock'::regclass",
+        ),
+        Circumstance::ColumnsSwapped => (
             "BEGIN; LOCK TABLE product;
              ALTER TABLE product RENAME product_name TO aside; ALTER TABLE product RENAME maker TO product_name;
              ALTER TABLE product RENAME aside TO maker;
-             SELECT journal.note_all('product'); COMMIT"
-        }
-        Circumstance::ColumnReplaced => {
+             SELECT journal.note_all('product'); COMMIT",
+            "SELECT attname = 'maker' FROM pg_attribute WHERE attrelid = 'product'::regclass AND attnum = 2",
+        ),
+        Circumstance::ColumnReplaced => (
             "BEGIN; LOCK TABLE sale;
              ALTER TABLE sale DROP COLUMN note; ALTER TABLE sale ADD COLUMN note text DEFAULT 'as it was';
-             SELECT journal.note_all('sale'); COMMIT"
-        }
-        Circumstance::LabelRenamed => {
+             SELECT journal.note_all('sale'); COMMIT",
+            "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = 'sale'::regclass AND attisdropped",
+        ),
+        Circumstance::LabelRenamed => (
             "BEGIN; LOCK TABLE product; ALTER TYPE kind RENAME VALUE 'toy' TO 'game';
-             SELECT journal.note_all('product'); COMMIT"
-        }
-        Circumstance::ViewReplaced => "BEGIN; DROP VIEW channel; ALTER TABLE channel_second RENAME TO channel; COMMIT",
-        Circumstance::TableSwapped => {
+             SELECT journal.note_all('product'); COMMIT",
+            "SELECT count(*) > 0 FROM pg_enum WHERE enumlabel = 'game'",
+        ),
+        Circumstance::ViewReplaced => (
+            "BEGIN; DROP VIEW channel; ALTER TABLE channel_second RENAME TO channel; COMMIT",
+            "SELECT to_regclass('channel_second') IS NULL",
+        ),
+        Circumstance::TableSwapped => (
             "BEGIN; LOCK TABLE product;
              ALTER TABLE product RENAME TO product_first; ALTER TABLE product_second RENAME TO product;
              CREATE TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON product
                  FOR EACH ROW EXECUTE FUNCTION journal.note('product');
-             SELECT journal.note_all('product'); COMMIT"
-        }
-        Circumstance::RowsHidden => {
-            "CREATE POLICY half ON sale FOR SELECT USING (sale_id % 2 = 0); ALTER TABLE sale ENABLE ROW LEVEL SECURITY;
-             UPDATE sale SET units = units + 1 WHERE sale_id < 60"
-        }
-        _ => return Ok(()),
+             SELECT journal.note_all('product'); COMMIT",
+            "SELECT to_regclass('product_second') IS NULL",
+        ),
+        Circumstance::RowsHidden => (
+            "BEGIN; CREATE POLICY half ON sale FOR SELECT USING (sale_id % 2 = 0);
+             ALTER TABLE sale ENABLE ROW LEVEL SECURITY;
+             UPDATE sale SET units = units + 1 WHERE sale_id < 60; COMMIT",
+            "SELECT relrowsecurity FROM pg_class WHERE oid = 'sale'::regclass",
+        ),
+        _ => return None,
     };
-    persist(site, statements).await
+    Some(Change { statements, is_done })
+}
+
+pub(super) async fn happen(circumstance: Circumstance, site: &Site) -> Result<()> {
+    let change = change(circumstance).with_context(|| format!("{circumstance} is no change of the source"))?;
+    persist(site, &change).await
 }
 
 /// The policy goes, and with it what it hid.
 pub(super) async fn show_rows(site: &Site) -> Result<()> {
-    persist(site, "ALTER TABLE sale DISABLE ROW LEVEL SECURITY; DROP POLICY half ON sale").await
+    let shown = Change {
+        statements: "BEGIN; ALTER TABLE sale DISABLE ROW LEVEL SECURITY; DROP POLICY half ON sale; COMMIT",
+        is_done: "SELECT count(*) = 0 FROM pg_policy",
+    };
+    persist(site, &shown).await
 }
 
 /// Writers hold locks, and a server may just be away.
-async fn persist(site: &Site, statements: &str) -> Result<()> {
+async fn persist(site: &Site, change: &Change) -> Result<()> {
     let mut last = None;
     for _ in 0..60 {
-        match site.source_does(statements).await {
+        match site.source_does(change.statements).await {
             Ok(()) => return Ok(()),
-            // What was committed before the answer was lost is not done a second time.
-            Err(error) if is_done(site, statements).await => {
-                site.steps.note(&format!("it was done: {error:#}"));
-                return Ok(());
-            }
             Err(error) => last = Some(error),
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        if sql::ask_once(&site.place().application, change.is_done).await.is_ok_and(|answer| answer == "true") {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err(last.context("it was never tried")?)
-}
-
-async fn is_done(site: &Site, statements: &str) -> bool {
-    let left = match statements {
-        text if text.contains("ATTACH") => "SELECT count(*) = 2 FROM pg_inherits WHERE inhparent = 'stock'::regclass",
-        text if text.contains("DROP COLUMN") => {
-            "SELECT count(*) > 0 FROM pg_attribute WHERE attrelid = 'sale'::regclass AND attisdropped"
-        }
-        text if text.contains("RENAME VALUE") => "SELECT count(*) > 0 FROM pg_enum WHERE enumlabel = 'game'",
-        text if text.contains("DROP VIEW") => "SELECT to_regclass('channel_second') IS NULL",
-        text if text.contains("product_second") => "SELECT to_regclass('product_second') IS NULL",
-        text if text.contains("DROP POLICY") => "SELECT count(*) = 0 FROM pg_policy",
-        text if text.contains("CREATE POLICY") => "SELECT relrowsecurity FROM pg_class WHERE oid = 'sale'::regclass",
-        text if text.contains("aside") => {
-            "SELECT attname = 'maker' FROM pg_attribute WHERE attrelid = 'product'::regclass AND attnum = 2"
-        }
-        _ => return false,
-    };
-    sql::ask_once(&site.place().application, left).await.is_ok_and(|answer| answer == "true")
 }
