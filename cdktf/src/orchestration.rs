@@ -53,6 +53,7 @@ struct Schedule {
     flexible_time_window: Value,
     kms_key_arn: Option<String>,
     target: Value,
+    lifecycle: Value,
 }
 
 impl Resource for Schedule {
@@ -214,6 +215,11 @@ fn schedule(stack: &mut Stack, plan: &Plan<'_>, machine: &Handle<StateMachine>) 
                 "retry_policy": { "maximum_event_age_in_seconds": 240, "maximum_retry_attempts": 5 },
                 "dead_letter_config": { "arn": missed.arn() },
             }),
+            // `scripts/deploy` pauses it while Terraform applies, and a person may have paused it for longer: its state is
+            // theirs, and Terraform neither undoes a pause nor takes it for a difference. It is made enabled. Where an apply
+            // changes something else of it, it is put as the plan found it, which was before the pause; by then what a run
+            // calls is in place, as the schedule names the machine and the machine every function.
+            lifecycle: json!({ "ignore_changes": ["state"] }),
         },
     )?;
     Ok(missed)

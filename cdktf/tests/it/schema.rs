@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::world::{EVERYTHING, read, resources, stack_of};
 
 /// What every resource may hold beside its own arguments.
-const META: [&str; 1] = ["depends_on"];
+const META: [&str; 2] = ["depends_on", "lifecycle"];
 
 fn check(place: &str, members: &Value, value: &Value, problems: &mut Vec<String>) {
     let Some(given) = value.as_object() else {

@@ -64,7 +64,7 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
     };
     let touched = probe::touched(&mut source, &host.catalog.source.schema, &decision.doubts()).await;
     let mut looked_at = BTreeSet::new();
-    let plan = loop {
+    let mut plan = loop {
         let plan = decision.plan(&touched);
         let before = decision.damaged.len();
         for copy in copies::needed(&plan) {
@@ -80,6 +80,12 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
         }
     };
     if plan.status == PlanStatus::Changed {
+        let cursors = decision.cursors(&plan);
+        for (table, value) in probe::newest(&mut source, &host.catalog.source.schema, &cursors).await {
+            if let Some(state) = plan.tables.get_mut(&table).and_then(|plan| plan.state.as_mut()) {
+                state.cursor = Some(value);
+            }
+        }
         log.is_written(&mut source).await?;
     }
     tracing::info!(batch = %plan.batch, status = ?plan.status, reason = plan.reason, "planned");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{Ident, Result, qualified};
-use sqlx::{AssertSqlSafe, PgConnection};
+use catalog::{Ident, Literal, Result, qualified};
+use sqlx::{AssertSqlSafe, Decode, PgConnection, Postgres, Type};
 
 use crate::capture::Doubt;
 
@@ -17,14 +17,14 @@ pub(crate) async fn touched(
     if doubts.is_empty() {
         return BTreeMap::new();
     }
-    if let Some(answers) = ask(connection, &question(schema, doubts)).await {
+    if let Some(answers) = ask::<i64>(connection, &question(schema, doubts)).await {
         let counted = doubts.iter().map(|doubt| doubt.table.clone()).zip(answers);
         return counted.filter(|(_, rows)| *rows > 0).map(|(table, rows)| (table, u64::try_from(rows).ok())).collect();
     }
     // One of them cannot be asked: each for itself, so that it does not take the others with it.
     let mut touched = BTreeMap::new();
     for doubt in doubts {
-        let answer = ask(connection, &question(schema, std::slice::from_ref(doubt))).await;
+        let answer = ask::<i64>(connection, &question(schema, std::slice::from_ref(doubt))).await;
         let rows = answer.and_then(|answers| answers.first().copied());
         if rows != Some(0) {
             touched.insert(doubt.table.clone(), rows.and_then(|rows| u64::try_from(rows).ok()));
@@ -33,16 +33,45 @@ pub(crate) async fn touched(
     touched
 }
 
+/// The newest value of each table's cursor, by its index; a table that is empty or cannot be asked at once is missing.
+pub(crate) async fn newest(
+    connection: &mut PgConnection,
+    schema: &Ident,
+    cursors: &[(Ident, Ident)],
+) -> BTreeMap<Ident, String> {
+    let mut newest = BTreeMap::new();
+    for (table, cursor) in cursors {
+        let query = format!("SELECT ARRAY[max({})::text] FROM {}", cursor.sql(), qualified(schema, table));
+        let answer: Option<Vec<Option<String>>> = ask(connection, &query).await;
+        if let Some(value) = answer.and_then(|values| values.into_iter().next().flatten()) {
+            newest.insert(table.clone(), value);
+        }
+    }
+    newest
+}
+
+/// How far back of the newest known value of a cursor a table is asked: transactions commit in another order than they set
+/// it in.
+const LOOK_BACK: &str = "1 hour";
+
 /// Counted, and not merely looked for: a count is done by several processes at once, the look for a first row never is.
 fn question(schema: &Ident, doubts: &[Doubt]) -> String {
     let count = |doubt: &Doubt| {
         let (table, since) = (qualified(schema, &doubt.table), doubt.horizon.written_since());
-        format!("(SELECT count(*) FROM {table} WHERE {since})")
+        let by_index = doubt.cursor.as_ref().map(|(column, newest)| {
+            // Every date and time compares with an instant, by an index too; the session's time zone is UTC.
+            let (column, newest) = (column.sql(), Literal(newest));
+            format!("{column} >= {newest}::timestamptz - interval '{LOOK_BACK}' AND ")
+        });
+        format!("(SELECT count(*) FROM {table} WHERE {}{since})", by_index.unwrap_or_default())
     };
     format!("SELECT ARRAY[{}]", doubts.iter().map(count).collect::<Vec<_>>().join(", "))
 }
 
-async fn ask(connection: &mut PgConnection, query: &str) -> Option<Vec<i64>> {
+async fn ask<T>(connection: &mut PgConnection, query: &str) -> Option<Vec<T>>
+where
+    Vec<T>: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+{
     // A plan does not queue behind somebody's lock; outside of a transaction SET LOCAL would be forgotten at once.
     let ask = async {
         sqlx::raw_sql("BEGIN; SET LOCAL lock_timeout = '200ms'").execute(&mut *connection).await?;
@@ -51,7 +80,7 @@ async fn ask(connection: &mut PgConnection, query: &str) -> Option<Vec<i64>> {
         sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
         answer
     };
-    let answer: Result<Vec<i64>, sqlx::Error> = ask.await;
+    let answer: Result<Vec<T>, sqlx::Error> = ask.await;
     answer.inspect_err(|error| tracing::info!("a table cannot be asked whether it changed: {error}")).ok()
 }
 
@@ -64,8 +93,11 @@ mod tests {
 
     #[test]
     fn tables_are_counted_in_one_statement() {
-        let doubt = |table: &str| Doubt { table: Ident::new(table).unwrap(), horizon: Horizon::new((1 << 32) + 7) };
-        let schema = Ident::new("public").unwrap();
-        expect![[r#"SELECT ARRAY[(SELECT count(*) FROM "public"."thing" WHERE (xmin::text::bigint - 7 + 4294967296) % 4294967296 < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 4294967303)), (SELECT count(*) FROM "public"."Größe ""2""" WHERE (xmin::text::bigint - 7 + 4294967296) % 4294967296 < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 4294967303))]"#]].assert_eq(&question(&schema, &[doubt("thing"), doubt("Größe \"2\"")]));
+        let ident = |name: &str| Ident::new(name).unwrap();
+        let doubt = |table: &str| Doubt { table: ident(table), horizon: Horizon::new((1 << 32) + 7), cursor: None };
+        let by_index =
+            Doubt { cursor: Some((ident("last_updated"), "2024-11-15 14:20:52.186".to_owned())), ..doubt("order") };
+        let schema = ident("public");
+        expect![[r#"SELECT ARRAY[(SELECT count(*) FROM "public"."thing" WHERE (xmin::text::bigint - 7 + 4294967296) % 4294967296 < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 4294967303)), (SELECT count(*) FROM "public"."Größe ""2""" WHERE (xmin::text::bigint - 7 + 4294967296) % 4294967296 < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 4294967303)), (SELECT count(*) FROM "public"."order" WHERE "last_updated" >= '2024-11-15 14:20:52.186'::timestamptz - interval '1 hour' AND (xmin::text::bigint - 7 + 4294967296) % 4294967296 < (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 4294967303))]"#]].assert_eq(&question(&schema, &[doubt("thing"), doubt("Größe \"2\""), by_index]));
     }
 }

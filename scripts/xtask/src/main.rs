@@ -5,17 +5,20 @@
 mod account;
 mod names;
 mod pack;
+mod schedule;
 mod stacks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use account::Verdict;
 use anyhow::{Context as _, Result};
 use catalog::deployment::PROGRAMS;
 use catalog::{Catalog, EnvironmentName};
 use clap::Parser;
+use schedule::Schedule;
 
 /// What the scripts ask.
 #[derive(Parser, Debug)]
@@ -38,6 +41,20 @@ enum Command {
     },
     /// Print the processors that an environment's functions run on.
     Architecture { environment: EnvironmentName },
+    /// Print whether an environment's schedule starts runs: ENABLED, DISABLED, or MISSING where nothing is deployed yet.
+    Schedule { environment: EnvironmentName },
+    /// Pause the schedule of an environment, and wait until no run is at work.
+    Pause {
+        environment: EnvironmentName,
+        /// How often to look.
+        #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "TIME")]
+        every: Duration,
+        /// How long to wait; the catalogue's `timeout` where it is not said.
+        #[arg(long, value_parser = humantime::parse_duration, value_name = "TIME")]
+        at_most: Option<Duration>,
+    },
+    /// Resume the schedule of an environment.
+    Resume { environment: EnvironmentName },
     /// Pack every program with the catalogue for AWS Lambda: the same bytes every time.
     Pack {
         /// Where the programs were built.
@@ -81,7 +98,13 @@ fn run(command: Command) -> Result<ExitCode> {
                 say(&format!("{environment} {}", folder.display()));
             }
         }
-        Command::Architecture { environment } => say(stacks::architecture(&environment)?.name()),
+        Command::Architecture { environment } => say(stacks::environment(&environment)?.architecture.name()),
+        Command::Schedule { environment } => say(&schedule_of(&environment)?.state()?.to_string()),
+        Command::Pause { environment, every, at_most } => {
+            let schedule = schedule_of(&environment)?;
+            schedule.pause(every, at_most.unwrap_or(schedule.deployment.catalog.pipeline.timeout))?;
+        }
+        Command::Resume { environment } => schedule_of(&environment)?.resume()?,
         Command::Pack { programs, packages } => {
             for package in pack::pack(&PROGRAMS, Path::new(CATALOG), &programs, &packages)? {
                 say(&package.to_string());
@@ -101,6 +124,13 @@ fn run(command: Command) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The schedule of an environment of this repository's catalogue.
+fn schedule_of(name: &EnvironmentName) -> Result<Schedule> {
+    let environment = stacks::environment(name)?;
+    let deployment = environment.deploy(shipped_catalog()?, name);
+    Ok(Schedule { deployment, region: environment.region, remedy: format!("cargo xtask resume {name}"), tell })
+}
+
 /// The catalogue of this repository.
 const CATALOG: &str = "pipeline.toml";
 
@@ -118,9 +148,13 @@ fn say(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "what a person has to know")]
 fn complain(text: &str) {
-    eprintln!("error: {text}");
+    tell(&format!("error: {text}"));
+}
+
+#[expect(clippy::print_stderr, reason = "what a person has to know")]
+fn tell(text: &str) {
+    eprintln!("{text}");
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use catalog::{Catalog, EnvironmentName};
-use cdktf::{Architecture, Environment};
+use cdktf::Environment;
 use serde::Deserialize;
 
 use crate::read;
@@ -60,14 +60,12 @@ pub(crate) fn stacks(
     each.collect()
 }
 
-/// The processors of an environment's functions.
+/// An environment by its name.
 ///
 /// # Errors
 /// When there is no such environment.
-pub(crate) fn architecture(environment: &EnvironmentName) -> Result<Architecture> {
-    let environments = parse(Path::new(ENVIRONMENTS))?;
-    let found = environments.get(environment);
-    Ok(found.with_context(|| format!("{ENVIRONMENTS} has no environment {environment}"))?.architecture)
+pub(crate) fn environment(name: &EnvironmentName) -> Result<Environment> {
+    parse(Path::new(ENVIRONMENTS))?.remove(name).with_context(|| format!("{ENVIRONMENTS} has no environment {name}"))
 }
 
 fn parse(environments: &Path) -> Result<std::collections::BTreeMap<EnvironmentName, Environment>> {

@@ -310,7 +310,7 @@ impl Builder<'_> {
     }
 
     fn tell_of_rejects(&self) -> Value {
-        let query = ledger::rejects_of(&self.catalog);
+        let query = ledger::rejects_of(self.catalog);
         let news = json!({ "rejected": { "rows.$": "$.load.rejected", "query": query } });
         self.tell(&news, "Rejects in short", "Alert")
     }

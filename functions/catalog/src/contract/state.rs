@@ -36,6 +36,9 @@ pub struct TableState {
     pub counters: Option<Counters>,
     /// Of everything that changes rows without a transaction id of its own: another one, and the table is read whole.
     pub fingerprint: String,
+    /// The newest value of its cursor then, as Postgres prints it; `None` where it is asked without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
     /// When it was read.
     pub read_at: DateTime<Utc>,
 }

@@ -28,6 +28,10 @@ pub struct Table {
     /// changes: they are then read when it has, or at the latest when the table is due.
     #[serde(skip)]
     pub trust_counters: bool,
+    /// The date or time that the application moves with a change: where an index leads with it, the table is asked by that
+    /// index whether it changed. A change that does not move it is found when the table is due to be read again.
+    #[serde(skip)]
+    pub cursor: Option<Field>,
     /// The mapped columns, in the order of the file; this is the order in the CSV.
     pub columns: Vec<SourceColumn>,
     /// Of the function that extracts it.

@@ -61,7 +61,7 @@ fn table(
     text: &str,
     unclear: &mut Unclear,
 ) -> Option<Table> {
-    section.only(notes, &["key", "capture", "trust_counters", "columns", "memory_mb", "timeout_seconds"]);
+    section.only(notes, &["key", "capture", "trust_counters", "cursor", "columns", "memory_mb", "timeout_seconds"]);
     let name = notes.ident(name)?;
     let mut columns: Vec<SourceColumn> = Vec::new();
     let listed = section.required_section(notes, "columns", "name the columns to read and their types");
@@ -89,7 +89,17 @@ fn table(
     let key = key(notes, &name.value, section, &columns);
     let sizing = sized(notes, section, super::WORK);
     let trust_counters = section.flag(notes, "trust_counters").is_some_and(|flag| flag.value);
-    Some(Table { name: name.value, key, capture, trust_counters, columns, sizing, line: line(text, &name.span) })
+    let cursor = cursor(notes, &name.value, section, &columns);
+    Some(Table {
+        name: name.value,
+        key,
+        capture,
+        trust_counters,
+        cursor,
+        columns,
+        sizing,
+        line: line(text, &name.span),
+    })
 }
 
 fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[SourceColumn]) -> Vec<Field> {
@@ -114,6 +124,22 @@ fn key(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[Sourc
         }
     }
     key
+}
+
+fn cursor(notes: &mut Notes, table: &Ident, section: &Section<'_>, columns: &[SourceColumn]) -> Option<Field> {
+    let word = section.text(notes, "cursor")?;
+    let Some(place) = columns.iter().position(|column| column.name.as_str() == word.value) else {
+        let message = format!("the cursor {:?} is no column of {table}", word.value);
+        notes.unknown(&word.span, message, &word.value, columns.iter().map(|column| column.name.as_str()));
+        return None;
+    };
+    let column = &columns[place];
+    if !matches!(column.value, ValueType::Date | ValueType::Timestamp | ValueType::TimestampTz) {
+        let help = "name the date or time that the application moves with every change".to_owned();
+        notes.add(&word.span, format!("the cursor {} is {}", column.name, column.value), Some(help));
+        return None;
+    }
+    Some(Field { place, column: column.clone() })
 }
 
 /// `"varchar(3) null"` → (text, nullable).

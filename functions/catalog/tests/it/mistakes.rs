@@ -54,6 +54,20 @@ fn keys_are_checked() {
 }
 
 #[test]
+fn cursors_are_checked() {
+    check(
+        &[
+            ("key = \"address_id\"", "key = \"address_id\"\ncursor = \"changed\""),
+            ("key = \"sales_order_id\"", "key = \"sales_order_id\"\ncursor = \"units_sold\""),
+            ("key = \"payment_id\"", "key = \"payment_id\"\ncursor = \"last_updated\""),
+        ],
+        &expect![[r#"
+            pipeline.toml:20:10: the cursor "changed" is no column of address (known here: address_id, address_line_1, address_line_2, district, city, postal_code, country, phone)
+            pipeline.toml:83:10: the cursor units_sold is integer (name the date or time that the application moves with every change)"#]],
+    );
+}
+
+#[test]
 fn joins_are_checked() {
     check(
         &[

@@ -60,6 +60,7 @@ async fn request(host: &Host, batch_name: &str, plan: TablePlan) -> ExtractReque
         horizon: Horizon::START,
         counters: None,
         fingerprint: String::new(),
+        cursor: None,
         read_at: batch.started,
     };
     let read = plan.read != Read::Nothing;

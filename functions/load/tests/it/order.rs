@@ -135,17 +135,8 @@ async fn a_role_whose_transactions_are_repeatable_reads_sees_what_the_load_befor
     let (two, three) = (shop.batch("two", &row).await, shop.batch("three", &row).await);
     // Both wait for the lock; whichever comes second must see what the first one did.
     let lock = "SELECT pg_advisory_xact_lock(hashtext('datadetox'), hashtext('shop'))";
-    let mut holder = shop.bed.hold(Side::Warehouse, lock).await;
-    let release = async {
-        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-                          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        let mut looks = tokio::time::interval(std::time::Duration::from_millis(2));
-        while testbed::ask(&mut server, waiting).await != "2" {
-            looks.tick().await;
-        }
-        execute(&mut holder, "ROLLBACK").await;
-    };
-    let (two, three, ()) = tokio::join!(shop.handle(&two), shop.handle(&three), release);
+    let holder = shop.bed.hold(Side::Warehouse, lock).await;
+    let (two, three, ()) = tokio::join!(shop.handle(&two), shop.handle(&three), shop.release(holder, 2));
     let mut ended = [two.expect("it answers").status, three.expect("it answers").status];
     ended.sort_by_key(|status| *status == LoadStatus::Superseded);
     assert_eq!(ended, [LoadStatus::Loaded, LoadStatus::Superseded]);

@@ -84,22 +84,12 @@ async fn the_first_loads_of_two_pipelines_at_once_both_succeed() {
     };
     let other = Shop { bed: Testbed::with_warehouse_secret(&catalogue, told).await, newest: None };
     let theirs = other.batch("one", &[brings("dim_people", &["1|Ada"])]).await;
-    let mut server = shop.bed.superuser(Side::Warehouse).await;
     // Both find nothing: neither may make the schema before the other has looked.
-    let mut holder = shop
+    let holder = shop
         .bed
         .hold(Side::Warehouse, "SELECT pg_advisory_xact_lock(hashtext('datadetox ledger'), hashtext('etl'))")
         .await;
-    let release = async {
-        let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-                          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        let mut looks = tokio::time::interval(std::time::Duration::from_millis(2));
-        while testbed::ask(&mut server, waiting).await != "2" {
-            looks.tick().await;
-        }
-        execute(&mut holder, "ROLLBACK").await;
-    };
-    let (ours, theirs, ()) = tokio::join!(shop.handle(&request), other.handle(&theirs), release);
+    let (ours, theirs, ()) = tokio::join!(shop.handle(&request), other.handle(&theirs), shop.release(holder, 2));
     for loaded in [ours, theirs] {
         assert_eq!(loaded.expect("it loads").status, LoadStatus::Loaded);
     }

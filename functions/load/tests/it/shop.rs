@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::key::{Format, Key};
 use catalog::ledger::LedgerTable;
@@ -9,11 +10,13 @@ use catalog::manifest::{ManifestColumn, Reject, TransformManifest};
 use catalog::message::{Extracted, LoadRequest, Loaded, StepStatus, TargetPlan};
 use catalog::state::{Counters, SourceIdentity, State, TableState};
 use catalog::{
-    Batch, BatchName, Catalog, Deployment, Fault, Function, Horizon, ROW_VERSION, Result, Target, ValueType, Window,
+    Batch, BatchName, Catalog, Deployment, Fault, Function, Horizon, ROW_VERSION, Result, Side, Target, ValueType,
+    Window,
 };
 use columnar::parquet::Writer;
 use columnar::{Cell, Column, Rows, Schema};
 use host::{Bucket, Host};
+use sqlx::PgConnection;
 use testbed::Testbed;
 
 /// A dimension, and a fact with a key of two columns that refers to it twice.
@@ -93,11 +96,11 @@ impl Shop {
         Self { bed: Testbed::new(catalogue).await, newest: None }
     }
 
-    /// The catalogue is another one from now on.
+    /// The catalogue is another one from now on. The functions read the copy that the stack made when it started.
     pub(crate) fn becomes(&mut self, catalogue: &str) {
         let catalog = Catalog::parse("pipeline.toml", catalogue).unwrap_or_else(|problems| panic!("{problems}"));
         self.bed.stack.deployment = Deployment::on_laptop(Arc::new(catalog));
-        std::fs::write(self.bed.folder.path().join("pipeline.toml"), catalogue).expect("a temporary file");
+        std::fs::write(self.bed.folder.path().join("home/pipeline.toml"), catalogue).expect("a temporary file");
     }
 
     /// A batch that starts now and builds on the newest one; what it brings is in the lake.
@@ -188,6 +191,7 @@ impl Shop {
             horizon: Horizon::new(HORIZON.unsigned_abs()),
             counters: Some(Counters { inserted: 1, updated: 2, deleted: 3, since: None }),
             fingerprint: "as it was".to_owned(),
+            cursor: None,
             read_at: batch.started,
         };
         let tables = self.bed.catalog().source.tables.iter();
@@ -245,6 +249,21 @@ impl Shop {
     /// One value from the warehouse, as text.
     pub(crate) async fn ask(&mut self, query: &str) -> String {
         self.bed.ask_warehouse(query).await
+    }
+
+    /// Ends a holder's transaction once that many others wait for an advisory lock.
+    pub(crate) async fn release(&self, mut holder: PgConnection, waiting: u32) {
+        let query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let mut server = self.bed.superuser(Side::Warehouse).await;
+        let all_wait = async {
+            let mut looks = tokio::time::interval(Duration::from_millis(2));
+            while testbed::ask(&mut server, query).await != waiting.to_string() {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all_wait).await.expect("they come to wait");
+        testbed::execute(&mut holder, "ROLLBACK").await;
     }
 
     /// Every row of both tables with its place and the transaction that wrote it: what is written again shows.

@@ -186,11 +186,12 @@ const DATED: &str = "
 [dimensions.dim_date]
 calendar = true
 columns = { day = { calendar = 'date' }, year = { calendar = 'year' } }
-[facts";
+[facts.fact_line]
+";
 
 #[tokio::test]
 async fn a_row_that_waited_finds_its_date_in_the_calendar() {
-    let catalogue = CATALOGUE.replace("[facts", DATED).replace("note = 'text null'", "note = 'date null'");
+    let catalogue = CATALOGUE.replace("[facts.fact_line]\n", DATED).replace("note = 'text null'", "note = 'date null'");
     let catalogue = catalogue.replace("note = 'note'", "note = { from = 'note', references = 'dim_date' }");
     let mut shop = Shop::with(&catalogue).await;
     // The calendar has the dates of every row, whatever becomes of the row.

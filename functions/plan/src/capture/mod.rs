@@ -36,6 +36,13 @@ impl Decision<'_> {
         self.catalog.source.tables.iter().filter_map(doubt).collect()
     }
 
+    /// The tables of a plan that are read and have a cursor to be asked by the next time, each with that column.
+    pub(crate) fn cursors(&self, plan: &Plan) -> Vec<(Ident, Ident)> {
+        let is_read = |table: &&Arc<Table>| plan.tables.get(&table.name).is_some_and(|plan| plan.state.is_some());
+        let tables = self.catalog.source.tables.iter().filter(is_read);
+        tables.filter_map(|table| Some((table.name.clone(), self.cursor(table)?))).collect()
+    }
+
     /// The plan. `touched` are those of the doubtful tables that changed, with how many rows, where that is known.
     pub(crate) fn plan(&self, touched: &BTreeMap<Ident, Option<u64>>) -> Plan {
         let tables: BTreeMap<Ident, TablePlan> = self
@@ -85,6 +92,7 @@ impl Decision<'_> {
             horizon: self.seen.horizon,
             counters: self.counters(table).cloned(),
             fingerprint: self.seen.fingerprints.get(&table.name).cloned().unwrap_or_default(),
+            cursor: None,
             read_at: self.request.batch.started,
         });
         TablePlan {

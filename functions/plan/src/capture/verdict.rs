@@ -25,6 +25,8 @@ pub(crate) struct Doubt {
     pub(crate) table: Ident,
     /// Of its last read.
     pub(crate) horizon: Horizon,
+    /// The column by whose index it is asked, and its newest value at the last read.
+    pub(crate) cursor: Option<(Ident, String)>,
 }
 
 impl Decision<'_> {
@@ -48,6 +50,13 @@ impl Decision<'_> {
             Some(reason) => Verdict::Whole(reason),
             None => self.state(table).map_or(Verdict::Changed("first read"), |state| self.since(table, state)),
         }
+    }
+
+    /// The column by whose index a table can be asked.
+    pub(super) fn cursor(&self, table: &Table) -> Option<Ident> {
+        let name = &table.cursor.as_ref()?.column.name;
+        let leads = |index: &Vec<String>| index.first().is_some_and(|first| first == name.as_str());
+        self.seen.tables.get(&table.name)?.indexes.iter().any(leads).then(|| name.clone())
     }
 
     /// Why what is known of a table cannot be built upon.
@@ -99,7 +108,10 @@ impl Decision<'_> {
         if age.to_std().ok().is_none_or(|age| age >= self.catalog.pipeline.reread) {
             return Verdict::Changed("due to be read again");
         }
-        let doubt = || Verdict::Doubt(Doubt { table: table.name.clone(), horizon: state.horizon });
+        let doubt = || {
+            let cursor = self.cursor(table).zip(state.cursor.clone());
+            Verdict::Doubt(Doubt { table: table.name.clone(), horizon: state.horizon, cursor })
+        };
         match (&state.counters, self.counters(table)) {
             // A deleted row leaves nothing behind that could be asked for.
             (Some(then), Some(now)) if comparable(then, now) && then.deleted != now.deleted => {

@@ -1,11 +1,11 @@
 //! What changed since the last commit, by counters and by the rows themselves.
 
-use catalog::message::{PlanRequest, PlanStatus, Read};
+use catalog::message::{Checkpoint, PlanRequest, PlanStatus, Read};
 use catalog::{Function, Horizon, Side};
 use sqlx::{ConnectOptions as _, Connection as _};
-use testbed::{ask, batch, execute};
+use testbed::{Testbed, ask, batch, execute};
 
-use crate::{bed, commit, committed, first, ident, read, request, second, settle, until};
+use crate::{CATALOGUE, PLACES, bed, commit, committed, first, ident, read, request, second, settle, until};
 
 #[tokio::test]
 async fn the_first_run_reads_everything() {
@@ -77,6 +77,69 @@ async fn a_table_that_is_locked_and_cannot_be_asked_is_left_to_its_own_extractio
     assert_eq!(read(&plan, "place"), (Read::Nothing, "unchanged"), "it does not take the others with it");
     holder.close().await.expect("a connection closes");
     bed.end().await;
+}
+
+/// `thing` with a time that the application moves, and an index that leads with it.
+async fn with_cursor(index: &str) -> (Testbed, Checkpoint) {
+    let catalogue = CATALOGUE.replace(
+        "columns = { id = 'integer', price = 'numeric(10,2)',",
+        "cursor = 'moved'\ncolumns = { id = 'integer', moved = 'timestamp', price = 'numeric(10,2)',",
+    );
+    let mut bed = Testbed::new(&catalogue).await;
+    bed.source_does(PLACES).await;
+    let table = "CREATE TABLE thing (id integer PRIMARY KEY, price numeric(10,2) NOT NULL, place_id integer NOT NULL,
+                                     moved timestamp NOT NULL);
+                 INSERT INTO thing SELECT i, 1, 1, timestamp '2026-01-01' + i * interval '1 minute' FROM generate_series(1, 5000) i";
+    bed.source_does(table).await;
+    bed.source_does(index).await;
+    bed.source_does("ANALYZE thing").await;
+    settle(&mut bed).await;
+    let checkpoint = commit(&bed, &first(&bed).await).await;
+    (bed, checkpoint)
+}
+
+#[tokio::test]
+async fn a_table_with_an_index_on_its_cursor_is_asked_by_it() {
+    let (mut bed, checkpoint) = with_cursor("CREATE INDEX ON thing (moved, id)").await;
+    let newest = checkpoint_cursor(&bed, &checkpoint).await;
+    assert_eq!(newest.as_deref(), Some("2026-01-04 11:20:00"));
+    assert_eq!(second(&bed, &checkpoint).await.status, PlanStatus::UpToDate);
+    // Set before the newest one and committed after it.
+    bed.source_does("UPDATE thing SET price = 2, moved = '2026-01-04 11:00:00.5' WHERE id = 7").await;
+    settle(&mut bed).await;
+    let plan = second(&bed, &checkpoint).await;
+    assert!(matches!(read(&plan, "thing"), (Read::Since { .. }, "changed")), "{:?}", plan.tables);
+    assert_eq!(plan.tables[&ident("thing")].expected_rows, Some(1));
+    // A change that does not move it is found when the table is due.
+    let checkpoint = commit(&bed, &plan).await;
+    bed.source_does("UPDATE thing SET price = 3 WHERE id = 8").await;
+    settle(&mut bed).await;
+    assert_eq!(
+        crate::plan(&bed, batch("third", 10), &checkpoint).await.expect("it is planned").status,
+        PlanStatus::UpToDate
+    );
+    let due = crate::plan(&bed, batch("fourth", 36), &checkpoint).await.expect("it is planned");
+    assert!(matches!(read(&due, "thing"), (Read::Since { .. }, "due to be read again")), "{:?}", due.tables);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_cursor_without_an_index_that_leads_with_it_is_not_used() {
+    let (mut bed, checkpoint) = with_cursor("CREATE INDEX ON thing (price, moved)").await;
+    assert_eq!(checkpoint_cursor(&bed, &checkpoint).await, None);
+    bed.source_does("UPDATE thing SET price = 3 WHERE id = 8").await;
+    settle(&mut bed).await;
+    assert!(matches!(read(&second(&bed, &checkpoint).await, "thing"), (Read::Since { .. }, "changed")));
+    bed.end().await;
+}
+
+/// The newest value of `thing`'s cursor, as the state of the last batch knows it.
+async fn checkpoint_cursor(bed: &Testbed, checkpoint: &Checkpoint) -> Option<String> {
+    let key = &checkpoint.base.as_ref().expect("a batch").state;
+    let lake = bed.host(Function::Plan).await.lake;
+    let state: catalog::state::State =
+        lake.read_json(catalog::key::Bucket::Processed, key).await.expect("the lake answers").expect("it is there");
+    state.tables[&ident("thing")].cursor.clone()
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ impl Bed {
                 horizon: HORIZON,
                 counters: None,
                 fingerprint: String::new(),
+                cursor: None,
                 read_at: self.batch.started,
             },
             window: Window { from: HORIZON, until: Horizon::new(2_000) },

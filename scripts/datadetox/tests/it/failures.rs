@@ -204,12 +204,21 @@ async fn an_alert_is_written_for_a_person() {
 #[tokio::test]
 async fn an_input_that_is_no_object_is_told_as_every_failure_is() {
     let mut world = World::new().await;
-    for (count, input) in [serde_json::json!("x"), serde_json::json!(7)].into_iter().enumerate() {
+    let inputs = [
+        (serde_json::json!("x"), "the run's input is no JSON object: a text"),
+        (serde_json::json!([]), "the run's input is no JSON object: a list"),
+        (serde_json::json!({ "full": "yes" }), "the run's input cannot be read: "),
+    ];
+    for (count, (input, sentence)) in inputs.into_iter().enumerate() {
         let run = world.run_with(input).await;
-        assert_eq!((run.status, world.visits(&run.name, "Halt")), (Status::Failed, 1), "{run:?}");
+        assert_eq!((run.status, run.failure.0.as_str()), (Status::Failed, "CheckpointFailed"), "{run:?}");
+        assert_eq!(world.visits(&run.name, "Checkpoint"), 1, "not retried");
         let alerts = world.alerts();
         assert_eq!(alerts.len(), count + 1, "told once: {alerts:?}");
-        assert!(alerts[count].contains(&run.name), "{alerts:?}");
+        let start = world.stack.deployment.command(Verb::Start, "");
+        for part in ["Checkpoint failed: Input.Refused\n", sentence, "To do: start a run with the input {}", &start] {
+            assert!(alerts[count].contains(part), "{part:?} is not in {}", alerts[count]);
+        }
     }
     world.load().await;
     world.stop().await;

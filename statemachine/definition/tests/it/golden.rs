@@ -6,7 +6,7 @@ use catalog::deployment::Verb;
 use catalog::{Catalog, Deployment};
 use serde_json::{Value, json};
 
-use crate::shipped::{local_definition, totesys};
+use crate::shipped::{checkpoint, loaded, local_definition, totesys};
 use crate::simulation::Simulation;
 
 /// Every state of a machine and of its branches, with its name.
@@ -78,14 +78,12 @@ fn names_that_are_no_plain_words_are_found_in_the_plan() {
                 columns = { id = 'integer' }\n[dimensions.\"d-1\"]\nfrom = 'Größe, 2. Wahl'\ncolumns = { id = 'id' }\n";
     let catalog = Catalog::parse("p", text).unwrap_or_else(|problems| panic!("{problems}"));
     let simulation = Simulation::run(&local_definition(&catalog), json!({}), |name, given| match name {
-        "p-checkpoint" => Ok(json!({ "noticed": false })),
         "p-plan" => Ok(json!({
-            "status": "changed", "reason": "", "batch": {}, "source": null, "base": null, "next": {},
+            "status": "changed", "reason": "", "batch": {}, "source": {}, "base": null, "next": {},
             "tables": { "Größe, 2. Wahl": { "read": "whole" } }, "targets": { "d-1": { "build": true } },
         })),
-        "p-load" => Ok(json!({
-            "status": "loaded", "targets": {}, "rejected": 0, "waiting": 0, "committed_at": "", "freshness_ms": 0,
-        })),
+        "p-checkpoint" => Ok(checkpoint(&[])),
+        "p-load" => Ok(loaded(0)),
         _ => {
             assert_eq!(given["plan"].as_object().map(serde_json::Map::len), Some(1));
             Ok(json!({ "status": "done" }))
@@ -137,12 +135,12 @@ fn a_hundred_tables_stay_within_the_limits_of_step_functions() {
     assert!(definition.to_string().len() < 1_048_576 / 2, "{}", definition.to_string().len());
     // The worst run: every table is tried as often as it may be, and fails.
     let plan = json!({
-        "status": "changed", "reason": "", "batch": {}, "source": null, "base": null, "next": {},
+        "status": "changed", "reason": "", "batch": {}, "source": {}, "base": null, "next": {},
         "tables": (0..100).map(|n| (format!("table_{n:03}"), json!({"read": "whole"}))).collect::<serde_json::Map<_, _>>(),
         "targets": {},
     });
     let simulation = Simulation::run(&definition, json!({}), |name, _| match name {
-        "p-checkpoint" => Ok(json!({ "noticed": false })),
+        "p-checkpoint" => Ok(checkpoint(&[])),
         "p-plan" => Ok(plan.clone()),
         "p-halt" => Err(("ExtractFailed", "")),
         "sns" => Ok(json!({})),
