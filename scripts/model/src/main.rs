@@ -15,7 +15,7 @@ use model::{Circumstance, Course, Length, Tally};
 #[derive(Parser)]
 struct Cli {
     /// One seed, or all from the first up to the last.
-    #[arg(long, default_value = "1000..1021", value_parser = seeds)]
+    #[arg(long, default_value = "1000..1022", value_parser = seeds)]
     seeds: Range<u64>,
     /// These circumstances, one after the other in each seed, instead of the one that the seed has.
     #[arg(long, value_name = "CIRCUMSTANCE")]
