@@ -93,12 +93,6 @@ impl Circumstance {
         Self::CatalogueEdited,
     ];
 
-    /// Those that the pipeline does not stand yet: some seeds of them are red. The short mode leaves them out.
-    ///
-    /// A plan that a standby answers which is behind the last read takes every table whole from it: the warehouse goes back
-    /// in time, and forth with the next run, and each step is a version. It has to be refused, as an extraction's is.
-    pub const AWAITED: &[Self] = &[Self::ReaderLags];
-
     /// Whether the warehouse loses versions that it held, or rows that its ledger tells of.
     pub(crate) fn loses_versions(self) -> bool {
         matches!(

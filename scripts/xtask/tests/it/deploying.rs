@@ -279,7 +279,8 @@ fn a_schedule_that_somebody_paused_stays_paused() {
         run a is at work: waiting for the end, 6h at most
         no run is at work
         the schedule of dev stays paused, as it was; to resume it: cargo xtask resume dev
-    "#]].assert_eq(&deployed.told);
+    "#]]
+    .assert_eq(&deployed.told);
 }
 
 /// Waits until something is so, while a deployment goes on.
