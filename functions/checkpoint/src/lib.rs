@@ -55,7 +55,7 @@ async fn look(catalog: &Catalog, warehouse: &mut PgConnection) -> Result<Checkpo
     rights::demand(warehouse, catalog, &made).await?;
     let names = catalog.warehouse.targets.iter().map(|target| &target.name);
     let live = inspect::tables(warehouse, Side::Warehouse, &catalog.warehouse.schema, names).await?;
-    let differences = agree::warehouse(&catalog.warehouse, &live);
+    let differences = agree::warehouse(catalog, &live);
     if !differences.is_empty() {
         return Err(Error::new(Fault::WarehouseSchemaMismatch, differences.join("; ")));
     }

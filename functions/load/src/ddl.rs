@@ -24,7 +24,7 @@ struct Addition {
 pub(crate) async fn make_tables(warehouse: &mut PgConnection, catalog: &Catalog) -> Result<Constraints> {
     let names = catalog.warehouse.targets.iter().map(|target| &target.name);
     let live = inspect::tables(warehouse, Side::Warehouse, &catalog.warehouse.schema, names).await?;
-    let differences = agree::warehouse(&catalog.warehouse, &live);
+    let differences = agree::warehouse(catalog, &live);
     if !differences.is_empty() {
         return Err(Error::new(Fault::WarehouseSchemaMismatch, differences.join("; ")));
     }

@@ -172,7 +172,8 @@ impl Stack {
         credentials.write_config(home, &endpoint)?;
         let inbox = Arc::new(Inbox::new(topic_arn(deployment), home.join("inbox")));
         // A copy: functions start when they are called, and the file may be edited by then.
-        let catalog_file = home.join("pipeline.toml");
+        // Under its own name: that is what people are told of it.
+        let catalog_file = home.join(&deployment.catalog.file);
         std::fs::copy(&config.catalog_file, &catalog_file).context("cannot read the catalogue")?;
         let catalog_file = catalog_file.canonicalize()?;
         let environments: BTreeMap<String, Environment> = deployment

@@ -119,9 +119,10 @@ impl Schedule {
         let until = Instant::now() + at_most;
         let mut told = Vec::new();
         let mut quiet = 0;
+        let machine = self.machine()?;
         // A run that was just started may not be listed yet: none is at work when none is seen twice.
         loop {
-            let Some(runs) = self.at_work()? else { return Ok(()) };
+            let Some(runs) = self.at_work(&machine)? else { return Ok(()) };
             quiet = if runs.is_empty() { quiet + 1 } else { 0 };
             if quiet == 2 {
                 (self.tell)("no run is at work");
@@ -149,7 +150,7 @@ impl Schedule {
     }
 
     /// The names of the runs that are at work; `None` where there is no state machine.
-    fn at_work(&self) -> Result<Option<Vec<String>>> {
+    fn at_work(&self, machine: &str) -> Result<Option<Vec<String>>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Listed {

@@ -24,6 +24,8 @@ use crate::sql::Ident;
 /// The whole catalogue.
 #[derive(Clone, Debug)]
 pub struct Catalog {
+    /// The name of its file, without the folder: for people who are told a line of it.
+    pub file: String,
     /// Name, schedule, alerts.
     pub pipeline: Pipeline,
     /// Memory and time of the functions that serve the whole pipeline.

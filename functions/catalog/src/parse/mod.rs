@@ -5,6 +5,7 @@ mod join;
 mod source;
 mod warehouse;
 
+use std::path::Path;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -59,7 +60,7 @@ impl Catalog {
             return Err(Problems::new(file, text, list));
         }
         let mut notes = Notes::default();
-        let catalog = catalog(&mut notes, &Section::root(document.get_ref()), text);
+        let catalog = catalog(&mut notes, &Section::root(document.get_ref()), file, text);
         match catalog {
             Some(catalog) if notes.problems.is_empty() => Ok(catalog),
             _ => Err(Problems::new(file, text, notes.problems)),
@@ -67,13 +68,14 @@ impl Catalog {
     }
 }
 
-fn catalog(notes: &mut Notes, root: &Section<'_>, text: &str) -> Option<Catalog> {
+fn catalog(notes: &mut Notes, root: &Section<'_>, file: &str, text: &str) -> Option<Catalog> {
     root.only(notes, &["pipeline", "functions", "source", "warehouse", "dimensions", "facts"]);
     let pipeline = pipeline(notes, root);
     let functions = functions(notes, root);
     let source = source::read(notes, root, text);
     let warehouse = warehouse::read(notes, root, text, source.as_ref());
-    Some(Catalog { pipeline: pipeline?, functions, source: source?.source, warehouse: warehouse? })
+    let file = Path::new(file).file_name().map_or_else(|| file.into(), |name| name.to_string_lossy()).into_owned();
+    Some(Catalog { file, pipeline: pipeline?, functions, source: source?.source, warehouse: warehouse? })
 }
 
 fn pipeline(notes: &mut Notes, root: &Section<'_>) -> Option<Pipeline> {

@@ -2,49 +2,71 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{Ident, Source, Table, TargetKind, Warehouse};
+use catalog::{Catalog, Ident, Table, TargetKind, qualified};
 
 use super::inspect::{Kind, LiveTable};
 
 /// Every difference between the catalogue and the live source that would change or lose a value, for people. Columns
 /// that are not mapped do not matter.
 #[must_use]
-pub fn source(source: &Source, live: &BTreeMap<Ident, LiveTable>) -> Vec<String> {
+pub fn source(catalog: &Catalog, live: &BTreeMap<Ident, LiveTable>) -> Vec<String> {
     let mut differences = Vec::new();
-    for table in &source.tables {
+    for table in &catalog.source.tables {
         match live.get(&table.name).filter(|live| live.kind != Kind::Other) {
             None => {
-                let place = &source.schema;
-                differences.push(format!(
-                    "{} does not exist in schema {place} (pipeline.toml, line {})",
-                    table.name, table.line
-                ));
+                let what = format!("{} does not exist in schema {}", table.name, catalog.source.schema);
+                differences.push(at(catalog, what, table.line));
             }
-            Some(live) => of_table(&mut differences, table, live),
+            Some(live) => of_table(&mut differences, catalog, table, live),
         }
     }
     differences
 }
 
-fn of_table(differences: &mut Vec<String>, table: &Table, live: &LiveTable) {
+/// What the source allows and the catalogue does not expect, with what forbids it: no mistake until a row comes that is so.
+#[must_use]
+pub fn unexpected_nulls(catalog: &Catalog, live: &BTreeMap<Ident, LiveTable>) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in &catalog.source.tables {
+        // No view's column is declared NOT NULL.
+        let declares = |live: &&LiveTable| matches!(live.kind, Kind::Table | Kind::Partitioned);
+        let Some(live) = live.get(&table.name).filter(declares) else { continue };
+        for column in table.columns.iter().filter(|column| !column.nullable) {
+            if live.columns.iter().any(|live| live.name == column.name.as_str() && !live.not_null) {
+                let (place, name) = (qualified(&catalog.source.schema, &table.name), column.name.sql());
+                let what = format!(
+                    "{}.{} may be null in the source, and a row where it is would be rejected: say `{} null`, or let the \
+                     source forbid it: ALTER TABLE {place} ALTER {name} SET NOT NULL",
+                    table.name, column.name, column.value
+                );
+                found.push(at(catalog, what, column.line));
+            }
+        }
+    }
+    found
+}
+
+/// What is said of a line of the catalogue.
+fn at(catalog: &Catalog, what: String, line: usize) -> String {
+    format!("{what} ({}, line {line})", catalog.file)
+}
+
+fn of_table(differences: &mut Vec<String>, catalog: &Catalog, table: &Table, live: &LiveTable) {
     for column in &table.columns {
         let found = live.columns.iter().find(|live| live.name == column.name.as_str());
         let what = match found {
-            None => "no longer exists".to_owned(),
+            None => "does not exist".to_owned(),
             Some(found) if !column.value.reads(&found.base_type, found.is_enum) => {
-                format!("became {} where the catalogue says {}", found.base_type, column.value)
+                format!("is {} where the catalogue says {}", found.base_type, column.value)
             }
             Some(_) => continue,
         };
-        differences.push(format!("{}.{} {what} (pipeline.toml, line {})", table.name, column.name, column.line));
+        differences.push(at(catalog, format!("{}.{} {what}", table.name, column.name), column.line));
     }
     // A view has no index to tell by; its rows are checked when they are loaded.
     if live.kind.is_versioned() && !live.unique.iter().any(|unique| covers(table, unique)) {
         let key = table.key.iter().map(|field| field.column.name.to_string()).collect::<Vec<_>>().join(", ");
-        differences.push(format!(
-            "{} has no unique index over its key ({key}) (pipeline.toml, line {})",
-            table.name, table.line
-        ));
+        differences.push(at(catalog, format!("{} has no unique index over its key ({key})", table.name), table.line));
     }
 }
 
@@ -56,11 +78,11 @@ fn covers(table: &Table, unique: &[String]) -> bool {
 /// Every way in which live tables differ from the catalogue's, for people. Missing tables are no difference, nor are
 /// further columns that fill themselves.
 #[must_use]
-pub fn warehouse(warehouse: &Warehouse, live: &BTreeMap<Ident, LiveTable>) -> Vec<String> {
+pub fn warehouse(catalog: &Catalog, live: &BTreeMap<Ident, LiveTable>) -> Vec<String> {
     let mut differences = Vec::new();
-    for target in &warehouse.targets {
+    for target in &catalog.warehouse.targets {
         let Some(table) = live.get(&target.name) else { continue };
-        let mut say = |what: String| differences.push(format!("{what} (pipeline.toml, line {})", target.line));
+        let mut say = |what: String| differences.push(at(catalog, what, target.line));
         if !matches!(table.kind, Kind::Table | Kind::Partitioned) {
             say(format!("{} is no table", target.name));
             continue;
@@ -104,8 +126,6 @@ pub fn warehouse(warehouse: &Warehouse, live: &BTreeMap<Ident, LiveTable>) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use catalog::Catalog;
-
     use super::*;
     use crate::postgres::inspect::LiveColumn;
 
@@ -125,17 +145,21 @@ mod tests {
     fn catalog() -> Catalog {
         let text = "[pipeline]\nname = 'p'\n[source.tables.t]\nkey = 'id'\ncapture = 'changes'\n[source.tables.t.columns]\n\
                     id = 'integer'\nprice = 'numeric(10,2)'\n[dimensions.d]\nfrom = 't'\ncolumns = { id = 'id' }\n";
-        Catalog::parse("p", text).unwrap()
+        Catalog::parse("folder/shop.toml", text).unwrap()
+    }
+
+    /// The catalogue's one table as it is.
+    fn live(table: LiveTable) -> BTreeMap<Ident, LiveTable> {
+        BTreeMap::from([(catalog().source.tables[0].name.clone(), table)])
     }
 
     fn check(columns: &[(&str, &str)], unique: &[&str], kind: Kind) -> Vec<String> {
-        let source_of = catalog().source;
-        source(&source_of, &BTreeMap::from([(source_of.tables[0].name.clone(), table(columns, unique, kind))]))
+        source(&catalog(), &live(table(columns, unique, kind)))
     }
 
     fn check_target(columns: &[(&str, &str)], kind: Kind) -> Vec<String> {
-        let target_of = catalog().warehouse;
-        warehouse(&target_of, &BTreeMap::from([(target_of.targets[0].name.clone(), table(columns, &[], kind))]))
+        let catalog = catalog();
+        warehouse(&catalog, &BTreeMap::from([(catalog.warehouse.targets[0].name.clone(), table(columns, &[], kind))]))
     }
 
     #[test]
@@ -149,10 +173,29 @@ mod tests {
         assert_eq!(
             check(&[("id", "bigint"), ("prize", "numeric(10,2)")], &["id"], Kind::Table),
             [
-                "t.id became bigint where the catalogue says integer (pipeline.toml, line 7)",
-                "t.price no longer exists (pipeline.toml, line 8)"
+                "t.id is bigint where the catalogue says integer (shop.toml, line 7)",
+                "t.price does not exist (shop.toml, line 8)"
             ]
         );
+    }
+
+    #[test]
+    fn a_column_that_may_be_null_where_none_is_expected_is_told_with_what_forbids_it() {
+        let nullable = |kind| {
+            let mut live_table =
+                table(&[("id", "integer"), ("price", "numeric(10,2)"), ("more", "text")], &["id"], kind);
+            live_table.columns.iter_mut().skip(1).for_each(|column| column.not_null = false);
+            unexpected_nulls(&catalog(), &live(live_table))
+        };
+        assert_eq!(
+            nullable(Kind::Table),
+            [
+                "t.price may be null in the source, and a row where it is would be rejected: say `numeric(10,2) null`, or let \
+                 the source forbid it: ALTER TABLE \"public\".\"t\" ALTER \"price\" SET NOT NULL (shop.toml, line 8)"
+            ]
+        );
+        assert_eq!(nullable(Kind::View), Vec::<String>::new(), "no view declares it");
+        assert_eq!(unexpected_nulls(&catalog(), &BTreeMap::new()), Vec::<String>::new());
     }
 
     #[test]
@@ -160,44 +203,44 @@ mod tests {
         let columns = [("id", "integer"), ("price", "numeric(10,2)")];
         assert_eq!(
             check(&columns, &["id", "price"], Kind::Table),
-            ["t has no unique index over its key (id) (pipeline.toml, line 3)"]
+            ["t has no unique index over its key (id) (shop.toml, line 3)"]
         );
         assert_eq!(check(&columns, &["id", "price"], Kind::View), Vec::<String>::new(), "a view has no index");
     }
 
     #[test]
     fn what_is_no_table_does_not_exist() {
-        let missing = ["t does not exist in schema public (pipeline.toml, line 3)"];
+        let missing = ["t does not exist in schema public (shop.toml, line 3)"];
         assert_eq!(check(&[], &[], Kind::Other), missing);
-        assert_eq!(source(&catalog().source, &BTreeMap::new()), missing);
+        assert_eq!(source(&catalog(), &BTreeMap::new()), missing);
     }
 
     #[test]
     fn a_warehouse_table_of_another_shape_is_named() {
         assert_eq!(check_target(&[("id", "integer")], Kind::Partitioned), Vec::<String>::new());
-        assert_eq!(check_target(&[("id", "integer")], Kind::View), ["d is no table (pipeline.toml, line 9)"]);
+        assert_eq!(check_target(&[("id", "integer")], Kind::View), ["d is no table (shop.toml, line 9)"]);
         assert_eq!(
             check_target(&[("id", "text"), ("more", "text")], Kind::Table),
             [
-                "d.id is text where the catalogue says integer (pipeline.toml, line 9)",
-                "d.more needs a value, and the catalogue gives it none (pipeline.toml, line 9)"
+                "d.id is text where the catalogue says integer (shop.toml, line 9)",
+                "d.more needs a value, and the catalogue gives it none (shop.toml, line 9)"
             ]
         );
-        assert_eq!(warehouse(&catalog().warehouse, &BTreeMap::new()), Vec::<String>::new(), "load makes it");
+        assert_eq!(warehouse(&catalog(), &BTreeMap::new()), Vec::<String>::new(), "load makes it");
     }
 
     #[test]
     fn a_dimension_of_another_owner_has_to_have_its_unique_index() {
-        let target_of = catalog().warehouse;
+        let catalog = catalog();
         let check = |unique: &[&str], is_extensible| {
             let live = LiveTable { is_extensible, ..table(&[("id", "integer")], unique, Kind::Table) };
-            warehouse(&target_of, &BTreeMap::from([(target_of.targets[0].name.clone(), live)]))
+            warehouse(&catalog, &BTreeMap::from([(catalog.warehouse.targets[0].name.clone(), live)]))
         };
         assert_eq!(check(&["id"], false), Vec::<String>::new());
         assert_eq!(check(&["more"], true), Vec::<String>::new());
         assert_eq!(
             check(&["more"], false),
-            ["d has no unique index over its key (id), and only its owner can give it one (pipeline.toml, line 9)"]
+            ["d has no unique index over its key (id), and only its owner can give it one (shop.toml, line 9)"]
         );
     }
 }

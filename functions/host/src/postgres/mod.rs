@@ -1,11 +1,12 @@
-//! The two databases: the session every statement relies on, what an error of theirs means, what their tables look like
-//! and in what they differ from the catalogue.
+//! The two databases: the session every statement relies on, what an error of theirs means, what their tables look like,
+//! in what they differ from the catalogue, and what a role may read.
 
 pub mod agree;
 mod classify;
 mod fingerprint;
 mod identity;
 pub mod inspect;
+pub mod rights;
 mod session;
 
 pub use classify::classify;

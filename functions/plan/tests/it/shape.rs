@@ -30,8 +30,8 @@ async fn a_missing_and_a_retyped_column_are_named_together() {
     check(
         &[PLACES, THINGS, changed],
         expect![[r#"
-            thing.price no longer exists (pipeline.toml, line 11);
-            thing.place_id became bigint where the catalogue says integer (pipeline.toml, line 11)"#]],
+            thing.price does not exist (pipeline.toml, line 11);
+            thing.place_id is bigint where the catalogue says integer (pipeline.toml, line 11)"#]],
     )
     .await;
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use catalog::Side;
 use clap::Args;
-use host::postgres::{agree, inspect};
+use host::postgres::{self, agree, inspect};
 use ledger::{Ledger, rights};
 
 use super::Outcome;
@@ -21,7 +21,7 @@ pub(super) struct Check {
     /// Compare the star schema with this database.
     #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
     warehouse: Option<String>,
-    /// Print the mistakes as JSON.
+    /// Print mistakes and warnings as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -37,27 +37,32 @@ async fn check(common: &Project, source: Option<String>, warehouse: Option<Strin
     let text = std::fs::read_to_string(&common.catalog).with_context(|| format!("cannot read {name}"))?;
     let catalog = match catalog::Catalog::parse(&name, &text) {
         Ok(catalog) => catalog,
-        Err(problems) => return Ok(tell(&problems.to_string().lines().map(str::to_owned).collect::<Vec<_>>(), json)),
+        Err(problems) => {
+            return Ok(tell(&problems.to_string().lines().map(str::to_owned).collect::<Vec<_>>(), &[], json));
+        }
     };
-    let mut differences = Vec::new();
+    let (mut differences, mut warnings) = (Vec::new(), Vec::new());
     if let Some(url) = source {
         let mut database = connect(Side::Source, &options(&url)?).await?;
         inspect::refuse_old(&mut database, Side::Source).await.map_err(report)?;
         let names = catalog.source.tables.iter().map(|table| &table.name);
         let live = inspect::tables(&mut database, Side::Source, &catalog.source.schema, names).await.map_err(report)?;
-        differences.extend(agree::source(&catalog.source, &live));
+        differences.extend(agree::source(&catalog, &live));
+        differences.extend(postgres::rights::missing(&mut database, &catalog.source).await.map_err(report)?);
+        warnings.extend(agree::unexpected_nulls(&catalog, &live));
     }
     if let Some(url) = warehouse {
         let mut database = connect(Side::Warehouse, &options(&url)?).await?;
         let names = catalog.warehouse.targets.iter().map(|target| &target.name);
         let schema = &catalog.warehouse.schema;
         let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;
-        differences.extend(agree::warehouse(&catalog.warehouse, &live));
+        differences.extend(agree::warehouse(&catalog, &live));
         let made = Ledger::of(&catalog).look(&mut database).await.map_err(report)?;
         let grants = rights::missing(&mut database, &catalog, &made).await.map_err(report)?;
         differences.extend(grants.iter().map(|grant| format!("the role lacks a right: {grant}")));
     }
     if differences.is_empty() && !json {
+        warnings.iter().for_each(|warning| say::warning(warning));
         let facts = catalog.warehouse.targets.iter().filter(|target| target.is_fact()).count();
         let (tables, targets) = (catalog.source.tables.len(), catalog.warehouse.targets.len());
         let number = |number: usize| count(u64::try_from(number).unwrap_or_default());
@@ -70,13 +75,14 @@ async fn check(common: &Project, source: Option<String>, warehouse: Option<Strin
         say::data(&line);
         return Ok(Outcome::Good);
     }
-    Ok(tell(&differences, json))
+    Ok(tell(&differences, &warnings, json))
 }
 
-fn tell(mistakes: &[String], json: bool) -> Outcome {
+fn tell(mistakes: &[String], warnings: &[String], json: bool) -> Outcome {
     if json {
-        say::data(&serde_json::json!({ "mistakes": mistakes }).to_string());
+        say::data(&serde_json::json!({ "mistakes": mistakes, "warnings": warnings }).to_string());
     } else {
+        warnings.iter().for_each(|warning| say::warning(warning));
         for mistake in mistakes {
             say::data(mistake);
         }

@@ -172,7 +172,7 @@ fn a_deployment_applies_between_two_runs() {
     let world = World::new(Some("ENABLED"), json!([["a"], [], []]));
     let deployed = world.deploy(&["dev", "--yes"]);
     assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("ENABLED")), "{deployed:?}");
-    world.assert_calls(&expect![[r#"
+    world.assert_calls(&expect![[r"
         terraform init
         terraform plan
         aws scheduler get-schedule --name shop-dev-schedule --region eu-west-2 --output json
@@ -191,7 +191,7 @@ fn a_deployment_applies_between_two_runs() {
         aws scheduler get-schedule --name shop-dev-schedule --region eu-west-2 --output json
         aws scheduler update-schedule --region eu-west-2 --output json
           the schedule is ENABLED
-    "#]]);
+    "]]);
 }
 
 #[test]
@@ -260,12 +260,12 @@ fn a_schedule_that_cannot_be_resumed_is_told_with_what_resumes_it() {
     world.write("denied", "");
     let deployed = world.deploy(&["dev", "--yes"]);
     assert_eq!((deployed.code, world.schedule()), (Some(1), schedule("DISABLED")), "{deployed:?}");
-    expect![[r#"
+    expect![[r"
         the schedule shop-dev-schedule is paused; to resume it: cargo xtask resume dev
         no run is at work
         error: aws scheduler update-schedule: An error occurred (AccessDeniedException) when calling the operation: You may not.
         error: the schedule of dev may still be paused, and then starts no run: cargo xtask resume dev
-    "#]].assert_eq(&deployed.told);
+    "]].assert_eq(&deployed.told);
 }
 
 #[test]
@@ -274,12 +274,12 @@ fn a_schedule_that_somebody_paused_stays_paused() {
     let deployed = world.deploy(&["dev", "--yes"]);
     assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("DISABLED")), "{deployed:?}");
     assert!(!world.read("calls").contains("update-schedule"));
-    expect![[r#"
+    expect![[r"
         the schedule shop-dev-schedule was paused before
         run a is at work: waiting for the end, 6h at most
         no run is at work
         the schedule of dev stays paused, as it was; to resume it: cargo xtask resume dev
-    "#]]
+    "]]
     .assert_eq(&deployed.told);
 }
 
