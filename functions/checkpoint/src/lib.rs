@@ -37,7 +37,7 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 /// catalogue, `Warehouse.TargetTaken` for a target of another pipeline; else what the warehouse answers.
 pub async fn handle(request: CheckpointRequest, host: &Host) -> Result<Checkpoint> {
     RunInput::read(&request.input)?;
-    demand_one_catalogue(&request, &host.catalog)?;
+    host.catalog.agree_on_all(&request.catalogue)?;
     let mut warehouse = host.connect(Side::Warehouse).await?;
     let checkpoint = look(&host.catalog, &mut warehouse).await.map_err(|error| error.while_doing("checkpoint"))?;
     let base = checkpoint.base.as_ref().map(|base| base.batch.as_str());
@@ -46,15 +46,6 @@ pub async fn handle(request: CheckpointRequest, host: &Host) -> Result<Checkpoin
         tracing::warn!(%target, "{what}: it is made anew");
     }
     Ok(checkpoint)
-}
-
-fn demand_one_catalogue(request: &CheckpointRequest, catalog: &Catalog) -> Result<()> {
-    let here = catalog.fingerprint_of_all();
-    if request.catalogue == here {
-        return Ok(());
-    }
-    let what = format!("the state machine has the catalogue {}, and this function has {here}", request.catalogue);
-    Err(Error::new(Fault::DeploymentInProgress, what))
 }
 
 async fn look(catalog: &Catalog, warehouse: &mut PgConnection) -> Result<Checkpoint> {

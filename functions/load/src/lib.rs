@@ -120,17 +120,15 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
 
 /// A batch that was planned by another catalogue than this function's would be merged by rules that it was not made by.
 fn demand_one_catalogue(request: &LoadRequest, catalog: &Catalog) -> Result<()> {
-    let differs = |what: String| Err(Error::new(Fault::DeploymentInProgress, what));
     for target in &catalog.warehouse.targets {
-        let planned = request.targets.get(&target.name).map(|plan| plan.definition.as_str());
-        let here = catalog.fingerprint(target);
-        if planned != Some(here.as_str()) {
-            let planned = planned.unwrap_or("nothing");
-            return differs(format!("{} was planned as {planned}, and this function has it as {here}", target.name));
-        }
+        let planned = request.targets.get(&target.name).map_or("not there", |plan| plan.definition.as_str());
+        catalog.agree_on_target(target, planned)?;
     }
     match request.targets.keys().find(|name| catalog.target(name.as_str()).is_none()) {
-        Some(name) => differs(format!("{name} was planned, and this function's catalogue does not have it")),
+        Some(name) => {
+            let what = format!("{name} was planned, and the catalogue of this function has no such target");
+            Err(Error::new(Fault::DeploymentInProgress, what))
+        }
         None => Ok(()),
     }
 }
@@ -195,12 +193,11 @@ async fn manifest(host: &Host, request: &LoadRequest, target: &Target, plan: &Ta
     let key = Key::manifest(&target.name, &request.batch.name).to_string();
     let manifest: Option<TransformManifest> = host.lake.read_json(Bucket::Processed, &key).await?;
     let manifest = manifest.ok_or_else(|| Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")))?;
-    if manifest.definition == plan.definition {
+    if manifest.sources == plan.sources && manifest.definition == plan.definition {
         return Ok(manifest);
     }
-    let (made, planned) = (&manifest.definition, &plan.definition);
-    let what = format!("{} was made as {made} and planned as {planned}", target.name);
-    Err(Error::new(Fault::DeploymentInProgress, what))
+    let what = format!("{} was made for another plan of the batch {}", target.name, request.batch);
+    Err(Error::new(Fault::LakeCorrupt, what))
 }
 
 /// How many rows a batch added to each target: of a fact every version is one.

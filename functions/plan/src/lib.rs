@@ -50,6 +50,7 @@ pub async fn handle(request: PlanRequest, host: &Host) -> Result<Plan> {
     let seen = observe::source(&mut source, &host.catalog.source).await?;
     let log = log::Position::now(&mut source).await?;
     server::is_meant(&host.catalog, &request.checkpoint, &seen.identity, input)?;
+    server::has_come_to(base.as_ref(), &seen)?;
     let differences = agree::source(&host.catalog, &seen.tables);
     if !differences.is_empty() {
         return Err(Error::new(Fault::SourceSchemaChanged, differences.join("; ")));

@@ -1,8 +1,10 @@
-//! The source is the one that the warehouse's rows came from, and not the warehouse.
+//! The source is the one that the warehouse's rows came from, has come as far, and is not the warehouse.
 
 use catalog::message::{Checkpoint, RunInput};
-use catalog::state::SourceIdentity;
+use catalog::state::{SourceIdentity, State};
 use catalog::{Catalog, Error, Fault, Result};
+
+use crate::observe::Observation;
 
 /// Refuses a source that is not meant.
 ///
@@ -35,6 +37,26 @@ pub(crate) fn is_meant(
         }
     }
     Ok(())
+}
+
+/// Refuses a replica that has not come to what the last batch read: read from it, the warehouse would go back in time.
+///
+/// # Errors
+/// `Source.Busy`.
+pub(crate) fn has_come_to(base: Option<&State>, seen: &Observation) -> Result<()> {
+    let is_replica = seen.identity.began.is_none();
+    let known = base.filter(|base| is_replica && seen.identity.continues(&base.source));
+    let read = known.and_then(|base| base.tables.values().map(|state| state.horizon).max());
+    match read {
+        Some(read) if seen.horizon < read => {
+            let what = format!(
+                "this replica of the source lags behind: it is at transaction {}, the last batch at {read}",
+                seen.horizon
+            );
+            Err(Error::new(Fault::SourceBusy, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn described(identity: &SourceIdentity) -> String {

@@ -16,7 +16,8 @@ async fn an_input_that_is_not_understood_or_another_catalogue_is_refused_at_once
     request.catalogue = "another".to_owned();
     let report = refusal(shop.handle(request).await, Fault::DeploymentInProgress);
     let here = shop.bed.catalog().fingerprint_of_all();
-    let expected = format!("the state machine has the catalogue another, and this function has {here}");
+    let expected =
+        format!("this function has another catalogue than the run: the catalogue is {here} here and another there");
     assert!(report.starts_with(&expected), "{report}");
     shop.close().await;
 }

@@ -150,7 +150,8 @@ async fn a_batch_of_another_catalogue_is_refused() {
     let mut request = shop.batch("one", &[brings("dim_staff", &["1|Ada"])]).await;
     let staff = request.targets.iter_mut().find(|(name, _)| name.as_str() == "dim_staff").expect("it is planned").1;
     let right = std::mem::replace(&mut staff.definition, "another".to_owned());
-    let words = ["dim_staff was planned as another, and this function has it as", &right];
+    let words = [format!("dim_staff is {right} here and another there")];
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     shop.refuses(&request, Fault::DeploymentInProgress, &words).await;
     assert_eq!(shop.ask("SELECT count(*) FROM etl.batch").await, "0");
     shop.close().await;

@@ -255,6 +255,20 @@ fn a_damaged_copy_is_read_again() {
 }
 
 #[test]
+fn a_replica_that_lags_is_not_planned_upon() {
+    let mut world = World::new();
+    world.seen.horizon = Horizon::new(99);
+    let ask = |world: &World| crate::server::has_come_to(world.base.as_ref(), &world.seen);
+    assert!(ask(&world).is_ok(), "a server that is no replica was put back, which is another matter");
+    world.seen.identity.began = None;
+    let error = ask(&world).unwrap_err();
+    assert_eq!(error.fault(), catalog::Fault::SourceBusy);
+    assert!(error.to_string().ends_with("it is at transaction 99, the last batch at 100"), "{error}");
+    world.seen.horizon = Horizon::new(100);
+    assert!(ask(&world).is_ok());
+}
+
+#[test]
 fn what_a_replica_does_not_tell_is_remembered() {
     let mut world = World::new();
     world.seen.identity.began = None;
