@@ -205,7 +205,7 @@ impl Reading<'_> {
         // The server sends one message a row, the header first.
         while let Some(row) = rows.try_next().await.map_err(refused)? {
             parts.push(&row).await?;
-            if parts.rows() > most {
+            if parts.count() > most {
                 drop((rows, parts));
                 // The rest of the rows is on its way on this connection.
                 self.source = self.host.connect(Side::Source).await?;

@@ -18,7 +18,7 @@ pub(crate) struct PartWriter<'w> {
     header: Vec<u8>,
     buffer: Vec<u8>,
     rows: u64,
-    all_rows: u64,
+    before: u64,
     writing: JoinSet<Result<(u32, Part)>>,
     written: Vec<(u32, Part)>,
 }
@@ -35,7 +35,7 @@ impl<'w> PartWriter<'w> {
             header: Vec::new(),
             buffer: Vec::new(),
             rows: 0,
-            all_rows: 0,
+            before: 0,
             writing,
             written: Vec::new(),
         }
@@ -52,13 +52,12 @@ impl<'w> PartWriter<'w> {
         }
         self.buffer.extend_from_slice(line);
         self.rows += 1;
-        self.all_rows += 1;
         if self.buffer.len() >= PART_BYTES { self.write().await } else { Ok(()) }
     }
 
     /// Rows added so far.
-    pub(crate) fn rows(&self) -> u64 {
-        self.all_rows
+    pub(crate) fn count(&self) -> u64 {
+        self.before + self.rows
     }
 
     /// The parts in order, once all are written.
@@ -90,7 +89,7 @@ impl<'w> PartWriter<'w> {
             Ok((number, lake.create_part(Bucket::Ingestion, key.to_string(), rows, body).await?))
         });
         self.number += 1;
-        self.rows = 0;
+        self.before += std::mem::take(&mut self.rows);
         Ok(())
     }
 
