@@ -33,17 +33,25 @@ async fn check(statements: &[&str], expected: &Expect) {
 
 #[tokio::test]
 async fn a_schema_that_may_not_be_used_is_named_with_its_grant() {
-    check(&["REVOKE USAGE ON SCHEMA public FROM PUBLIC, reader"], &expect![[""]]).await;
+    check(
+        &["REVOKE USAGE ON SCHEMA public FROM PUBLIC, reader"],
+        &expect![[r#"the role reader may not use the schema public: GRANT USAGE ON SCHEMA "public" TO "reader""#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_table_that_may_not_be_read_is_named_with_its_grant() {
-    check(&["REVOKE SELECT ON thing FROM reader"], &expect![[""]]).await;
+    check(
+        &["REVOKE SELECT ON thing FROM reader"],
+        &expect![[r#"the role reader may not read thing: GRANT SELECT ON "public"."thing" TO "reader""#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_table_whose_rows_a_policy_may_hide_is_named() {
-    check(&["ALTER TABLE thing ENABLE ROW LEVEL SECURITY"], &expect![[""]]).await;
+    check(&["ALTER TABLE thing ENABLE ROW LEVEL SECURITY"], &expect![[r#"row security of thing may hide rows from the role reader, which is an error when it is read: ALTER ROLE "reader" BYPASSRLS"#]]).await;
 }
 
 #[tokio::test]
