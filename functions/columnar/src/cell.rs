@@ -176,7 +176,7 @@ fn date(text: &str) -> Option<i64> {
     if year.len() < 4 || month.len() != 2 || day.len() != 2 {
         return None;
     }
-    let year = i32::try_from(digits(year)?).ok()?;
+    let year = i32::try_from(digits(year)?).ok().filter(|year| *year > 0)?;
     // Postgres has no year 0: 1 BC is the year before 1.
     let year = if era { 1_i32.checked_sub(year)? } else { year };
     let date = NaiveDate::from_ymd_opt(year, digits(month)?, digits(day)?)?;
@@ -265,6 +265,8 @@ mod tests {
             ValueType::Date,
             &[
                 "4714-11-23 BC",
+                "0000-01-01",
+                "0000-01-01 BC",
                 "9999-01-01 BC",
                 "2023-02-29",
                 "2024-1-01",

@@ -53,7 +53,7 @@ fn failed(name: &str, phase: Phase, failures: &[Failure], commands: &Commands) -
         message.push_str(&told);
         left -= group.subjects.len();
     }
-    let anew = failures.iter().filter_map(|failure| Fault::from_name(&failure.error)).any(needs_another_run);
+    let anew = failures.iter().filter_map(|failure| Fault::from_name(&failure.error)).any(Fault::needs_another_run);
     let (then, command) = if anew {
         ("When that is done, start another run (the next one of the schedule does as well):", &commands.start)
     } else {
@@ -139,19 +139,6 @@ fn remedy_of(error: &str) -> &'static str {
         }
         _ => "read the log of the function",
     }
-}
-
-/// Whether the held run cannot end well any more: it was started wrongly, or goes by what is true no longer.
-fn needs_another_run(fault: Fault) -> bool {
-    matches!(
-        fault,
-        Fault::InputRefused
-            | Fault::SourceSchemaChanged
-            | Fault::SourceRestarted
-            | Fault::LakeCorrupt
-            | Fault::WarehouseTargetTaken
-            | Fault::DeploymentInProgress
-    )
 }
 
 fn indented(text: &str, by: &str) -> String {
@@ -263,7 +250,7 @@ mod tests {
     #[test]
     fn what_is_to_be_typed_is_what_the_remedy_says() {
         for fault in Fault::ALL {
-            assert_eq!(needs_another_run(fault), fault.remedy().contains("start a "), "{fault:?}: {}", fault.remedy());
+            assert_eq!(fault.needs_another_run(), fault.remedy().contains("start a "), "{fault:?}: {}", fault.remedy());
         }
     }
 

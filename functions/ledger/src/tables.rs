@@ -1,7 +1,7 @@
 //! The ledger's tables: looked for, made, and brought to this version from the first.
 
 use catalog::ledger::LedgerTable;
-use catalog::{Result, Side};
+use catalog::{Error, Fault, Result, Side};
 use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
@@ -17,7 +17,10 @@ const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) 
         ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = $1 AND c.relname = ANY ($2)) AS tables,
         EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE n.nspname = $1 AND c.relname = 'batch' AND a.attname = 'state' AND NOT a.attisdropped) AS is_old";
+                 WHERE n.nspname = $1 AND c.relname = 'batch' AND a.attname = 'state' AND NOT a.attisdropped) AS is_old,
+        (SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE n.nspname = $1 AND c.relname = 'batch' AND NOT a.attisdropped
+            AND a.attname IN ('pipeline', 'batch', 'started', 'committed_at', 'result')) AS own_columns";
 
 /// What there is of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +59,13 @@ impl Ledger<'_> {
         let asked = sqlx::query(LOOK).bind(self.catalog.warehouse.ledger.as_str()).bind(&names[..]);
         let row = asked.fetch_one(warehouse).await.map_err(failed)?;
         let found: Vec<String> = row.try_get("tables").map_err(failed)?;
+        let own_columns: i64 = row.try_get("own_columns").map_err(failed)?;
+        if own_columns < 5 && found.iter().any(|name| name == LedgerTable::Batch.name()) {
+            let schema = &self.catalog.warehouse.ledger;
+            let what =
+                format!("{schema}.batch is not the pipeline's: give [warehouse] ledger the name of another schema");
+            return Err(Error::new(Fault::WarehouseSchemaMismatch, what));
+        }
         Ok(Made {
             schema: row.try_get("schema").map_err(failed)?,
             tables: LedgerTable::ALL
@@ -138,7 +148,9 @@ COMMENT ON TABLE {batch} IS 'Batches in the warehouse, each entered in the trans
     relation    oid    NOT NULL,
     file        bigint NOT NULL,
     rows        bigint NOT NULL,
+    deleted     bigint NOT NULL,
     columns     text[] NOT NULL,
+    numbers     int2[] NOT NULL,
     batch       text   NOT NULL,
     PRIMARY KEY (schema_name, target)
 );
@@ -241,7 +253,9 @@ mod tests {
                 relation    oid    NOT NULL,
                 file        bigint NOT NULL,
                 rows        bigint NOT NULL,
+                deleted     bigint NOT NULL,
                 columns     text[] NOT NULL,
+                numbers     int2[] NOT NULL,
                 batch       text   NOT NULL,
                 PRIMARY KEY (schema_name, target)
             );

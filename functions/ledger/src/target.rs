@@ -28,8 +28,12 @@ pub struct Noted {
     pub place: Place,
     /// How many rows it had then, at least.
     pub rows: u64,
-    /// The columns that the catalogue gave it then.
+    /// The columns that it has had from the catalogue, those apart that are no longer the ones that were loaded.
     pub columns: Vec<String>,
+    /// Columns that were dropped since then and added again: what was loaded into them is gone.
+    pub replaced: Vec<String>,
+    /// How many rows of it had ever been deleted then, by the server's statistics.
+    pub deleted: i64,
 }
 
 /// A target as it is, and as the ledger says.
@@ -39,6 +43,8 @@ pub struct Seen {
     pub place: Option<Place>,
     /// What is noted of it; `None` where nothing is.
     pub noted: Option<Noted>,
+    /// How many rows of it have ever been deleted, by the server's statistics.
+    pub deleted: i64,
 }
 
 impl Seen {
@@ -48,10 +54,21 @@ impl Seen {
         self.noted.as_ref().is_some_and(|noted| Some(noted.place) == self.place)
     }
 
+    /// Whether another table stands under its name.
+    fn is_another_table(&self) -> bool {
+        let noted = self.noted.as_ref().map(|noted| noted.place.relation);
+        self.place.is_some_and(|place| noted.is_some_and(|noted| noted != place.relation))
+    }
+
+    /// Whether nothing tells that it could have lost rows: the pipeline itself deletes none.
+    fn is_untouched(&self) -> bool {
+        self.is_where_it_was() && self.noted.as_ref().is_some_and(|noted| noted.deleted == self.deleted)
+    }
+
     /// What it has to be asked before it is called whole: whether it has a row, or how many.
     fn question(&self, table: &str) -> Option<String> {
         self.place?;
-        if self.is_where_it_was() || self.noted.is_none() {
+        if self.is_untouched() || self.noted.is_none() {
             let expects_none = self.noted.as_ref().is_some_and(|noted| noted.rows == 0);
             return (!expects_none).then(|| format!("(SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS one)"));
         }
@@ -65,7 +82,7 @@ impl Seen {
         }
         match &self.noted {
             None => (rows == 0).then(|| format!("{name} is empty, and nothing is noted of it")),
-            Some(noted) if self.is_where_it_was() => (noted.rows > 0 && rows == 0)
+            Some(noted) if self.is_untouched() => (noted.rows > 0 && rows == 0)
                 .then(|| format!("{name} is empty where {} were loaded", counted(noted.rows))),
             Some(noted) => {
                 (rows < noted.rows).then(|| format!("{name} has {} where {} were loaded", counted(rows), noted.rows))
@@ -108,15 +125,25 @@ impl Ledger<'_> {
             };
             let pipeline: Option<String> = row.try_get("pipeline").map_err(failed)?;
             let columns: Option<Vec<String>> = row.try_get("columns").map_err(failed)?;
+            let numbers = |column: &str| row.try_get::<Option<Vec<Option<i16>>>, _>(column).map_err(failed);
+            let (then, now) = (numbers("numbers")?.unwrap_or_default(), numbers("numbers_now")?.unwrap_or_default());
+            let live = place(number("relation")?, number("file")?);
             let rows = number("rows")?.unwrap_or_default().unsigned_abs();
             let noted_at = place(number("noted_relation")?, number("noted_file")?);
             let noted = match (pipeline, noted_at) {
                 (Some(pipeline), Some(place)) => {
-                    Some(Noted { pipeline, place, rows, columns: columns.unwrap_or_default() })
+                    // In a table that was restored they are numbered anew.
+                    let is_same_table = live.is_some_and(|live| live.relation == place.relation);
+                    let is_replaced = |at: usize| is_same_table && then.get(at) != now.get(at);
+                    let (replaced, columns): (Vec<_>, Vec<_>) =
+                        columns.unwrap_or_default().into_iter().enumerate().partition(|(at, _)| is_replaced(*at));
+                    let names = |columns: Vec<(usize, String)>| columns.into_iter().map(|(_, name)| name).collect();
+                    let deleted = number("noted_deleted")?.unwrap_or_default();
+                    Some(Noted { pipeline, place, rows, columns: names(columns), replaced: names(replaced), deleted })
                 }
                 _ => None,
             };
-            let of_one = Seen { place: place(number("relation")?, number("file")?), noted };
+            let of_one = Seen { place: live, noted, deleted: number("deleted")?.unwrap_or_default() };
             let name: String = row.try_get("name").map_err(failed)?;
             if let Some(target) = targets.iter().find(|target| target.name.as_str() == name) {
                 seen.insert(target.name.clone(), of_one);
@@ -131,7 +158,8 @@ impl Ledger<'_> {
     }
 
     /// Those of the targets that are missing or have lost rows. One that lies where it lay is whole unless it is empty; one
-    /// that does not (it was restored, or written anew) is counted.
+    /// that does not (it was restored, or written anew), or of which somebody deleted rows, is counted. So is one lost of
+    /// which a column was dropped and added again.
     ///
     /// # Errors
     /// What the warehouse answers.
@@ -140,7 +168,14 @@ impl Ledger<'_> {
         let rows = ask(warehouse, questions.collect()).await?;
         let lost = seen.iter().filter_map(|(name, seen)| {
             let rows = rows.get(name).copied().unwrap_or_default();
-            Some((name.clone(), seen.lost(name, rows)?))
+            let target = self.catalog.target(name.as_str())?;
+            let replaced =
+                seen.noted.iter().flat_map(|noted| &noted.replaced).find(|column| target.column(column).is_some());
+            let replaced = replaced.map(|column| format!("{name}.{column} is not the column that was loaded"));
+            // A dimension that was put back may have as many rows, and older ones.
+            let is_other = || !target.is_fact() && seen.is_another_table();
+            let other = is_other().then(|| format!("{name} is another table than was loaded"));
+            Some((name.clone(), seen.lost(name, rows).or(replaced).or(other)?))
         });
         Ok(lost.collect())
     }
@@ -158,7 +193,7 @@ impl Ledger<'_> {
         anew: impl Fn(&Ident) -> bool,
     ) -> Result<()> {
         let seen = self.targets(warehouse).await?;
-        let unknown = seen.iter().filter(|(name, seen)| anew(name) || !seen.is_where_it_was());
+        let unknown = seen.iter().filter(|(name, seen)| anew(name) || !seen.is_untouched());
         let questions = unknown.map(|(name, _)| (name, counting(&self.qualified(name)))).collect();
         let counted = ask(warehouse, questions).await?;
         let row = |target: &std::sync::Arc<Target>| {
@@ -166,9 +201,12 @@ impl Ledger<'_> {
             let (place, noted) = seen.get(name).map(|seen| (seen.place, seen.noted.as_ref()))?;
             let place = place?;
             let grown = noted.map_or(0, |noted| noted.rows) + added.get(name).copied().unwrap_or_default();
-            let columns: Vec<&Ident> = target.columns.iter().map(|column| &column.name).collect();
+            // One that left the catalogue is remembered: it is none that the table gains when it comes back.
+            let left = noted.iter().flat_map(|noted| &noted.columns).filter(|name| target.column(name).is_none());
+            let columns: Vec<&str> =
+                target.columns.iter().map(|column| column.name.as_str()).chain(left.map(String::as_str)).collect();
             Some(serde_json::json!({
-                "name": name, "relation": place.relation, "file": place.file,
+                "name": name, "relation": place.relation, "file": place.file, "deleted": seen[name].deleted,
                 "rows": counted.get(name).copied().unwrap_or(grown), "columns": columns,
             }))
         };
@@ -206,7 +244,12 @@ impl Ledger<'_> {
             "SELECT w.name, c.oid::bigint AS relation,
         CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_relation_filenode(p.relid)::bigint)::bigint FROM pg_partition_tree(c.oid) AS p)
              ELSE pg_relation_filenode(c.oid)::bigint END AS file,
-        t.pipeline, t.relation::bigint AS noted_relation, t.file AS noted_file, t.rows, t.columns
+        CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_stat_get_tuples_deleted(p.relid))::bigint FROM pg_partition_tree(c.oid) AS p)
+             ELSE pg_stat_get_tuples_deleted(c.oid) END AS deleted,
+        t.pipeline, t.relation::bigint AS noted_relation, t.file AS noted_file, t.rows, t.deleted AS noted_deleted, t.columns, t.numbers,
+        ARRAY(SELECT a.attnum FROM unnest(t.columns) WITH ORDINALITY AS k (name, place)
+                LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = k.name AND NOT a.attisdropped
+               ORDER BY k.place) AS numbers_now
    FROM unnest($2::text[]) AS w (name)
    LEFT JOIN (pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $1) ON c.relname = w.name
    LEFT JOIN {} AS t ON t.schema_name = $1 AND t.target = w.name",
@@ -216,11 +259,15 @@ impl Ledger<'_> {
 
     fn noting(&self) -> String {
         format!(
-            "INSERT INTO {} AS known (schema_name, target, pipeline, relation, file, rows, columns, batch)
-SELECT $1, w.name, $2, w.relation, w.file, w.rows, ARRAY(SELECT jsonb_array_elements_text(w.columns)), $3
-  FROM jsonb_to_recordset($4::jsonb) AS w (name text, relation oid, file bigint, rows bigint, columns jsonb)
+            "INSERT INTO {} AS known (schema_name, target, pipeline, relation, file, rows, deleted, columns, numbers, batch)
+SELECT $1, w.name, $2, w.relation, w.file, w.rows, w.deleted, k.names, k.numbers, $3
+  FROM jsonb_to_recordset($4::jsonb) AS w (name text, relation oid, file bigint, rows bigint, deleted bigint, columns jsonb),
+       LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attnum) AS names, array_agg(a.attnum ORDER BY a.attnum) AS numbers
+                  FROM pg_attribute AS a
+                 WHERE a.attrelid = w.relation AND NOT a.attisdropped AND w.columns ? a.attname::text) AS k
     ON CONFLICT (schema_name, target) DO UPDATE
-   SET relation = excluded.relation, file = excluded.file, rows = excluded.rows, columns = excluded.columns, batch = excluded.batch
+   SET relation = excluded.relation, file = excluded.file, rows = excluded.rows, deleted = excluded.deleted,
+       columns = excluded.columns, numbers = excluded.numbers, batch = excluded.batch
  WHERE known.pipeline = excluded.pipeline
 RETURNING target",
             self.table(LedgerTable::Target)
@@ -273,8 +320,15 @@ mod tests {
     const HERE: Place = Place { relation: 1, file: 2 };
 
     fn seen(place: Option<Place>, rows: Option<u64>) -> Seen {
-        let noted = |rows| Noted { pipeline: "p".to_owned(), place: HERE, rows, columns: Vec::new() };
-        Seen { place, noted: rows.map(noted) }
+        let noted = |rows| Noted {
+            pipeline: "p".to_owned(),
+            place: HERE,
+            rows,
+            columns: Vec::new(),
+            replaced: Vec::new(),
+            deleted: 0,
+        };
+        Seen { place, noted: rows.map(noted), deleted: 0 }
     }
 
     #[test]
@@ -294,6 +348,8 @@ mod tests {
             (seen(other, Some(11)), 3),
             (seen(other, Some(11)), 1),
             (seen(other, Some(0)), 0),
+            (Seen { deleted: 5, ..seen(Some(HERE), Some(11)) }, 6),
+            (Seen { deleted: 5, ..seen(Some(HERE), Some(11)) }, 11),
         ];
         let say = |(seen, rows): &(Seen, u64)| {
             let question = seen.question("t").unwrap_or_else(|| "nothing is asked".to_owned());
@@ -312,6 +368,8 @@ mod tests {
             (SELECT count(*) FROM t): dim_staff has 3 rows where 11 were loaded
             (SELECT count(*) FROM t): dim_staff has 1 row where 11 were loaded
             (SELECT count(*) FROM t): whole
+            (SELECT count(*) FROM t): dim_staff has 6 rows where 11 were loaded
+            (SELECT count(*) FROM t): whole
         "#]]
         .assert_eq(&cases.iter().map(say).collect::<String>());
     }
@@ -324,7 +382,12 @@ mod tests {
             SELECT w.name, c.oid::bigint AS relation,
                     CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_relation_filenode(p.relid)::bigint)::bigint FROM pg_partition_tree(c.oid) AS p)
                          ELSE pg_relation_filenode(c.oid)::bigint END AS file,
-                    t.pipeline, t.relation::bigint AS noted_relation, t.file AS noted_file, t.rows, t.columns
+                    CASE WHEN c.relkind = 'p' THEN (SELECT sum(pg_stat_get_tuples_deleted(p.relid))::bigint FROM pg_partition_tree(c.oid) AS p)
+                         ELSE pg_stat_get_tuples_deleted(c.oid) END AS deleted,
+                    t.pipeline, t.relation::bigint AS noted_relation, t.file AS noted_file, t.rows, t.deleted AS noted_deleted, t.columns, t.numbers,
+                    ARRAY(SELECT a.attnum FROM unnest(t.columns) WITH ORDINALITY AS k (name, place)
+                            LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = k.name AND NOT a.attisdropped
+                           ORDER BY k.place) AS numbers_now
                FROM unnest($2::text[]) AS w (name)
                LEFT JOIN (pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $1) ON c.relname = w.name
                LEFT JOIN "the ""ledger"""."target" AS t ON t.schema_name = $1 AND t.target = w.name"#]].assert_eq(&ledger.seeing());
@@ -334,11 +397,15 @@ mod tests {
             SELECT 'dim ''thing'''::text AS name, (SELECT count(*) FROM "the ""star"""."dim 'thing'") AS number
             UNION ALL SELECT 'fact "pair"'::text AS name, (SELECT count(*) FROM "the ""star"""."fact ""pair""") AS number"#]].assert_eq(&asking(&questions));
         expect![[r#"
-            INSERT INTO "the ""ledger"""."target" AS known (schema_name, target, pipeline, relation, file, rows, columns, batch)
-            SELECT $1, w.name, $2, w.relation, w.file, w.rows, ARRAY(SELECT jsonb_array_elements_text(w.columns)), $3
-              FROM jsonb_to_recordset($4::jsonb) AS w (name text, relation oid, file bigint, rows bigint, columns jsonb)
+            INSERT INTO "the ""ledger"""."target" AS known (schema_name, target, pipeline, relation, file, rows, deleted, columns, numbers, batch)
+            SELECT $1, w.name, $2, w.relation, w.file, w.rows, w.deleted, k.names, k.numbers, $3
+              FROM jsonb_to_recordset($4::jsonb) AS w (name text, relation oid, file bigint, rows bigint, deleted bigint, columns jsonb),
+                   LATERAL (SELECT array_agg(a.attname::text ORDER BY a.attnum) AS names, array_agg(a.attnum ORDER BY a.attnum) AS numbers
+                              FROM pg_attribute AS a
+                             WHERE a.attrelid = w.relation AND NOT a.attisdropped AND w.columns ? a.attname::text) AS k
                 ON CONFLICT (schema_name, target) DO UPDATE
-               SET relation = excluded.relation, file = excluded.file, rows = excluded.rows, columns = excluded.columns, batch = excluded.batch
+               SET relation = excluded.relation, file = excluded.file, rows = excluded.rows, deleted = excluded.deleted,
+                   columns = excluded.columns, numbers = excluded.numbers, batch = excluded.batch
              WHERE known.pipeline = excluded.pipeline
             RETURNING target"#]].assert_eq(&ledger.noting());
         expect![[r#"DELETE FROM "the ""ledger"""."target" WHERE pipeline = $2 AND NOT (schema_name = $1 AND target = ANY ($3))"#]].assert_eq(&ledger.releasing());

@@ -11,6 +11,7 @@
 
 mod capture;
 mod copies;
+mod life;
 mod log;
 mod observe;
 mod probe;

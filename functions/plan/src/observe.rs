@@ -10,6 +10,8 @@ use host::postgres::inspect::{self, LiveTable};
 use host::postgres::{classify, fingerprints, identity};
 use sqlx::{PgConnection, Row as _};
 
+use crate::life::Told;
+
 /// The source at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Observation {
@@ -29,6 +31,8 @@ pub(crate) struct Observation {
     pub(crate) fingerprints: BTreeMap<Ident, String>,
     /// The counters of each.
     pub(crate) counters: BTreeMap<Ident, Counters>,
+    /// Since when the server runs; `None` on a replica.
+    pub(crate) told: Option<Told>,
 }
 
 /// Takes the horizon, then looks at the tables; a change in between counts as one after the horizon.
@@ -60,6 +64,7 @@ pub(crate) async fn source(connection: &mut PgConnection, source: &Source) -> Re
         tables: inspect::tables(connection, Side::Source, &source.schema, names).await?,
         fingerprints: fingerprints(connection, source).await?,
         counters: counters(connection, source, statistics.since).await?,
+        told: Told::by(connection, transaction("next")?).await?,
     })
 }
 

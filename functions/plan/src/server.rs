@@ -46,9 +46,11 @@ pub(crate) fn is_meant(
 pub(crate) fn has_come_to(base: Option<&State>, seen: &Observation) -> Result<()> {
     let is_replica = seen.identity.began.is_none();
     let known = base.filter(|base| is_replica && seen.identity.continues(&base.source));
+    // What was read is before the next transaction of then, however old the oldest one was that was open.
+    let next = known.and_then(|base| base.life.as_ref()).map(|life| life.next);
     let read = known.and_then(|base| base.tables.values().map(|state| state.horizon).max());
     match read {
-        Some(read) if seen.horizon < read => {
+        Some(read) if seen.horizon < read || next.is_some_and(|next| seen.next < next) => {
             let what = format!(
                 "this replica of the source lags behind: it is at transaction {}, the last batch at {read}",
                 seen.horizon

@@ -108,6 +108,23 @@ impl Fault {
         self.row().2
     }
 
+    /// Whether a run that failed of it cannot end well any more, and another one has to be started: it was started wrongly,
+    /// or goes by what is true no longer.
+    #[must_use]
+    pub fn needs_another_run(self) -> bool {
+        matches!(
+            self,
+            Self::InputRefused
+                | Self::SourceSchemaChanged
+                | Self::SourceReplaced
+                | Self::SourceRestarted
+                | Self::LakeCorrupt
+                | Self::WarehouseTargetTaken
+                | Self::DeploymentInProgress
+                | Self::DataRejected
+        )
+    }
+
     /// The fault with that wire name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -125,7 +142,7 @@ impl Fault {
             Self::SourceBusy => (
                 "Source.Busy",
                 Some(TRANSIENT),
-                "find what holds the lock or the connections (pg_stat_activity), end it, then redrive",
+                "find what holds the lock or the connections (pg_stat_activity), end it, then redrive; a replica that lags catches up by itself",
             ),
             Self::SourceAccessDenied => (
                 "Source.AccessDenied",
@@ -143,7 +160,7 @@ impl Fault {
             Self::SourceReplaced => (
                 "Source.Replaced",
                 None,
-                "correct the source's URL and redrive; if this server is meant, `datadetox start --adopt-source` reads everything from it",
+                "correct the source's URL; or, if this database is meant, start a run with --adopt-source, which reads everything from it",
             ),
             Self::SourceRestarted => (
                 "Source.Restarted",
@@ -201,7 +218,7 @@ impl Fault {
             Self::DataRejected => (
                 "Data.Rejected",
                 None,
-                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be rejected)",
+                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be rejected), then start a new run: this one has read them already",
             ),
             Self::OrchestratorUnavailable => (
                 "Orchestrator.Unavailable",
@@ -219,7 +236,7 @@ impl Fault {
             Self::DeploymentInProgress => (
                 "Deployment.InProgress",
                 Some(DEPLOYMENT),
-                "wait until the deployment has ended, then start a new run: one that began before it cannot be finished",
+                "wait until the deployment has ended (on a laptop: pipeline.toml was edited since the run began), then start a new run: this one cannot be finished",
             ),
             Self::InputRefused => {
                 ("Input.Refused", None, "start a run with the input {}, or {\"full\": true} to read everything")

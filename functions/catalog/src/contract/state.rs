@@ -19,6 +19,9 @@ pub struct State {
     pub batch: Batch,
     /// The server the horizons belong to.
     pub source: SourceIdentity,
+    /// How far that server had come, and since when it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<Life>,
     /// By source table.
     pub tables: BTreeMap<Ident, TableState>,
     /// By target: the fingerprint of its definition.
@@ -56,6 +59,18 @@ pub struct SourceIdentity {
     /// When the server's statistics began: anew after a crash or on a volume that was put back, not after a clean restart.
     /// `None` on a replica, which replays and loses nothing that it showed.
     pub began: Option<String>,
+}
+
+/// A server from its start to its end, as far as it had come: what it showed before a restart may be gone after it, where a
+/// copy of its files was put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// When it was started.
+    pub started: String,
+    /// Where its write-ahead log ended, in bytes.
+    pub log: u64,
+    /// The next transaction.
+    pub next: Horizon,
 }
 
 impl SourceIdentity {

@@ -74,7 +74,13 @@ impl Shop {
             base: newest.as_ref().map(|newest| newest.batch.clone()),
             targets: BTreeMap::new(),
             extracted: Vec::new(),
-            next: State { batch: batch.clone(), source: source(), tables: BTreeMap::new(), targets: BTreeMap::new() },
+            next: State {
+                batch: batch.clone(),
+                source: source(),
+                life: None,
+                tables: BTreeMap::new(),
+                targets: BTreeMap::new(),
+            },
             batch,
         };
         let loaded = Loaded {

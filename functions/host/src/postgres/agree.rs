@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{Catalog, Ident, Table, TargetKind, qualified};
+use catalog::{Catalog, ColumnRef, Derivation, Ident, Origin, SourceColumn, Table, Target, TargetKind, qualified};
 
 use super::inspect::{Kind, LiveTable};
 
@@ -31,7 +31,7 @@ pub fn unexpected_nulls(catalog: &Catalog, live: &BTreeMap<Ident, LiveTable>) ->
         // No view's column is declared NOT NULL.
         let declares = |live: &&LiveTable| matches!(live.kind, Kind::Table | Kind::Partitioned);
         let Some(live) = live.get(&table.name).filter(declares) else { continue };
-        for column in table.columns.iter().filter(|column| !column.nullable) {
+        for column in table.columns.iter().filter(|column| !column.nullable && rejects_null(catalog, table, column)) {
             if live.columns.iter().any(|live| live.name == column.name.as_str() && !live.not_null) {
                 let (place, name) = (qualified(&catalog.source.schema, &table.name), column.name.sql());
                 let what = format!(
@@ -44,6 +44,23 @@ pub fn unexpected_nulls(catalog: &Catalog, live: &BTreeMap<Ident, LiveTable>) ->
         }
     }
     found
+}
+
+/// Whether a row is rejected that has NULL there: some target needs a value, and has none to stand for it.
+fn rejects_null(catalog: &Catalog, table: &Table, column: &SourceColumn) -> bool {
+    let is_it = |of: &ColumnRef, derivation: &Derivation| {
+        let read = of.join.map_or(&derivation.table, |join| &derivation.joins[join].table);
+        read.name == table.name && of.field.column.name == column.name
+    };
+    let needs = |target: &std::sync::Arc<Target>| match &target.origin {
+        Origin::Table(derivation) => target
+            .columns
+            .iter()
+            .zip(&derivation.columns)
+            .any(|(made, derived)| !made.nullable && made.if_null.is_none() && is_it(&derived.of, derivation)),
+        Origin::Calendar(_) => false,
+    };
+    catalog.warehouse.targets.iter().any(needs)
 }
 
 /// What is said of a line of the catalogue.
@@ -185,7 +202,11 @@ mod tests {
             let mut live_table =
                 table(&[("id", "integer"), ("price", "numeric(10,2)"), ("more", "text")], &["id"], kind);
             live_table.columns.iter_mut().skip(1).for_each(|column| column.not_null = false);
-            unexpected_nulls(&catalog(), &live(live_table))
+            let text = "[pipeline]\nname = 'p'\n[source.tables.t]\nkey = 'id'\ncapture = 'changes'\n[source.tables.t.columns]\n\
+                        id = 'integer'\nprice = 'numeric(10,2)'\nmore = 'text'\n[dimensions.d]\nfrom = 't'\n\
+                        columns = { id = 'id', price = 'price', more = { from = 'more', if_null = 'none' } }\n";
+            let catalog = Catalog::parse("folder/shop.toml", text).unwrap();
+            unexpected_nulls(&catalog, &live(live_table))
         };
         assert_eq!(
             nullable(Kind::Table),

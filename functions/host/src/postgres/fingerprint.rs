@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row as _};
 use super::classify;
 
 /// By table of the source a digest of: the oids and files of the table and of every partition and child; number, type and
-/// missing value of every mapped column; the labels of its enumerations; rules, a view's definition among them; row
+/// missing value of every mapped column; the labels of its enumerations; what a column is generated from; rules, a view's definition among them; row
 /// security. A column that is not mapped does not matter. A table that does not exist is missing.
 ///
 /// - A partition that is attached, a table that inherits or that took another's name, and TRUNCATE or a rewrite: oids, files.
@@ -63,6 +63,10 @@ const QUERY: &str = "
         UNION ALL
         SELECT root, json_build_array('column', member::bigint, attname, attnum, atttypid::bigint, atttypmod, atthasmissing, missing)::text
           FROM columns
+        UNION ALL
+        SELECT c.root, json_build_array('made', c.member::bigint, c.attname, d.adbin::text)::text
+          FROM columns c JOIN pg_attribute a ON a.attrelid = c.member AND a.attnum = c.attnum AND a.attgenerated <> ''
+          JOIN pg_attrdef d ON d.adrelid = c.member AND d.adnum = c.attnum
         UNION ALL
         SELECT y.root, json_build_array('label', e.enumtypid::bigint, e.oid::bigint, e.enumlabel)::text
           FROM types y JOIN pg_enum e ON e.enumtypid = y.type

@@ -52,17 +52,18 @@ pub(crate) async fn connect(side: Side, options: PgConnectOptions, session: &Ses
 fn setup(side: Side, session: &Session<'_>) -> String {
     let statement_timeout = session.deadline.saturating_sub(MARGIN).max(Duration::from_secs(1)).as_millis();
     let own = match side {
-        // The credentials may only read; the session says so too, in case they may not only. A policy that would hide rows
-        // is an error, and not a table with fewer rows.
-        Side::Source => "SET default_transaction_read_only = on; SET row_security = off",
+        // The credentials may only read; the session says so too, in case they may not only.
+        Side::Source => "SET default_transaction_read_only = on",
         // Its sorts and hashes fit a small server's memory; a key or an index is built once.
         Side::Warehouse => "SET work_mem = '64MB'; SET maintenance_work_mem = '256MB'",
     };
-    // Statements here run once: compiling them costs more than it saves.
+    // Statements here run once: compiling them costs more than it saves. A policy that would hide rows is an error, and not
+    // a table with fewer rows.
     format!(
         "SET standard_conforming_strings = on; \
          SET extra_float_digits = 1; \
          SET jit = off; \
+         SET row_security = off; \
          SET lock_timeout = {}; \
          SET statement_timeout = {statement_timeout}; \
          SET idle_in_transaction_session_timeout = {statement_timeout}; \

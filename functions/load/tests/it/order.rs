@@ -4,7 +4,7 @@ use catalog::message::{LoadRequest, LoadStatus, Loaded};
 use catalog::{BatchName, Fault, Side};
 use testbed::execute;
 
-use crate::shop::{Shop, brings, counts};
+use crate::shop::{CATALOGUE, Shop, brings, counts};
 
 impl Shop {
     /// Insists that a batch changes nothing, and claims nothing.
@@ -124,7 +124,7 @@ async fn rows_that_refer_to_what_is_gone_for_good_do_not_stop_a_dimension_that_i
 
 #[tokio::test]
 async fn a_role_whose_transactions_are_repeatable_reads_sees_what_the_load_before_it_committed() {
-    let mut shop = Shop::open().await;
+    let mut shop = Shop::with(&CATALOGUE.replace("100ms", "1m")).await;
     shop.load("one", &[brings("fact_line", &["7|a|NULL|NULL|A"])]).await;
     let mut server = shop.bed.superuser(Side::Warehouse).await;
     let database = shop.bed.database(Side::Warehouse).replace('"', "\"\"");

@@ -126,7 +126,13 @@ impl Shop {
             base: self.newest.clone(),
             targets: targets.iter().map(|target| (target.name.clone(), plan(target))).collect(),
             extracted: self.extracted(&batch),
-            next: State { batch: batch.clone(), source: source(), tables: BTreeMap::new(), targets: BTreeMap::new() },
+            next: State {
+                batch: batch.clone(),
+                source: source(),
+                life: None,
+                tables: BTreeMap::new(),
+                targets: BTreeMap::new(),
+            },
             batch,
         }
     }

@@ -125,6 +125,12 @@ impl Decision<'_> {
         State {
             batch: self.request.batch.clone(),
             source: self.identity(),
+            life: self
+                .seen
+                .told
+                .as_ref()
+                .map(|told| told.life.clone())
+                .or_else(|| self.base.and_then(|base| base.life.clone())),
             tables: self.catalog.source.tables.iter().filter_map(kept).collect(),
             targets: self.catalog.warehouse.targets.iter().map(fingerprint).collect(),
         }

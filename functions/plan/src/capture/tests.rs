@@ -55,6 +55,7 @@ impl World {
             fingerprints: names().map(|name| (name, "f".to_owned())).collect(),
             tables: names().map(|name| (name, LiveTable::default())).collect(),
             counters: names().map(|name| (name, counters(10))).collect(),
+            told: None,
         };
         let batch = |name: &str, minute: i64| Batch {
             name: BatchName::new(name).unwrap(),

@@ -86,7 +86,8 @@ impl Decision<'_> {
         if !self.seen.identity.is_same_database(&base.source) {
             return whole("the source is another one");
         }
-        if !self.seen.identity.continues(&base.source) {
+        let lives = self.seen.told.as_ref().zip(base.life.as_ref());
+        if !self.seen.identity.continues(&base.source) || lives.is_some_and(|(now, then)| !now.continues(then)) {
             return whole("the source crashed, was put back or failed over");
         }
         if state.horizon > self.seen.next {

@@ -30,7 +30,7 @@ async fn another_source_is_refused_until_it_is_adopted_and_then_read_whole() {
     let error = plan::handle(ask(serde_json::json!({})), &host).await.expect_err("it is refused");
     assert_eq!(error.fault(), Fault::SourceReplaced);
     assert!(error.report().contains("of server another (to do: "), "{}", error.report());
-    assert!(error.report().contains("datadetox start --adopt-source"), "{}", error.report());
+    assert!(error.report().contains("start a run with --adopt-source"), "{}", error.report());
     let adopted = plan::handle(ask(serde_json::json!({ "adopt_source": true })), &host).await.expect("it is planned");
     assert_eq!(adopted.status, PlanStatus::UpToDate, "the state is this server's: only the ledger was altered");
     bed.end().await;
@@ -112,4 +112,18 @@ async fn a_view_is_read_whole_each_time_and_its_key_verified() {
     let checkpoint = commit(&bed, &whole).await;
     assert_eq!(read(&second(&bed, &checkpoint).await, "thing"), (Read::Whole, "its rows carry no transaction id"));
     bed.end().await;
+}
+
+#[tokio::test]
+async fn a_server_whose_files_were_put_back_while_it_was_stopped_is_read_whole() {
+    let life = |state: &mut State| state.life.clone().expect("it tells since when it runs");
+    // Started anew since, and shut down before what was read; nothing else tells.
+    let put_back = after(|state| {
+        let life = life(state);
+        state.life = Some(catalog::state::Life { started: "yesterday".to_owned(), log: u64::MAX, ..life });
+    })
+    .await;
+    assert_eq!(read(&put_back, "thing"), (Read::Whole, "the source crashed, was put back or failed over"));
+    let same = after(|state| assert!(life(state).log > 0)).await;
+    assert_eq!(same.status, PlanStatus::UpToDate);
 }

@@ -9,7 +9,7 @@ use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
 use catalog::deployment::Verb;
 use catalog::message::{Counts, Failure, HaltRequest};
-use catalog::{Deployment, ledger};
+use catalog::{Deployment, Fault, ledger};
 use serde_json::{Value, json};
 
 use super::figures::{bytes, count, duration, span};
@@ -109,9 +109,8 @@ impl<'d> Report<'d> {
     /// Says, as long as it is so, that rows wait that the warehouse cannot take.
     fn say_waiting(&self) {
         if let Some(waiting) = self.waiting().filter(|waiting| *waiting > 0) {
-            let rows = if waiting == 1 { "1 row waits".to_owned() } else { format!("{} rows wait", count(waiting)) };
             let query = ledger::rejects_of(&self.deployment.catalog);
-            say::warning(&format!("{rows} that the warehouse cannot take: {query}"));
+            say::warning(&format!("{} waiting that the warehouse cannot take: {query}", rows(waiting)));
         }
     }
 
@@ -169,8 +168,15 @@ impl<'d> Report<'d> {
     fn say_remedy(&self) {
         if self.run.status != ExecutionStatus::Running {
             let name = self.run.name.as_deref().unwrap_or_default();
-            let when = if self.run.status == ExecutionStatus::Aborted { "to go on" } else { "after the repair" };
-            say::line(&format!("{when}: {}", self.deployment.command(Verb::Redrive, name)));
+            let failures = self.failures();
+            let anew =
+                failures.iter().filter_map(|failure| Fault::from_name(&failure.error)).any(Fault::needs_another_run);
+            let (when, verb) = match self.run.status {
+                ExecutionStatus::Aborted => ("to go on", Verb::Redrive),
+                _ if anew => ("after the repair another run, while a stack runs", Verb::Start),
+                _ => ("after the repair", Verb::Redrive),
+            };
+            say::line(&format!("{when}: {}", self.deployment.command(verb, name)));
         }
     }
 
@@ -229,11 +235,19 @@ impl<'d> Report<'d> {
         say::data(&format!("\n{status} in {took}; the warehouse shows the source as it was {fresh} before"));
         for (name, Counts { gone, filled, .. }) in self.targets() {
             if gone > 0 {
-                say::line(&format!("{name}: {} rows no longer wait, as they are gone from the source", count(gone)));
+                say::line(&format!("{name}: {} gone from the source, and waiting no longer", rows(gone)));
             }
             if filled > 0 {
-                say::line(&format!("{name}: {} newest versions were given the values of new columns", count(filled)));
+                say::line(&format!(
+                    "{name}: the values of new columns went into the newest versions of {}",
+                    rows(filled)
+                ));
             }
         }
     }
+}
+
+/// `1 row`, `1,234 rows`.
+fn rows(number: u64) -> String {
+    if number == 1 { "1 row".to_owned() } else { format!("{} rows", count(number)) }
 }
