@@ -145,6 +145,7 @@ impl UnderWay {
         self.stop_writers().await;
         self.settle().await?;
         self.end_reader().await?;
+        self.site.proxy.demand_parts_first()?;
         oracle::ask(&self.site, &self.known).await
     }
 

@@ -3,6 +3,7 @@
 //!
 //! A connection carries one request: told so, the service closes it, and the proxy need not know where an answer ends.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +58,10 @@ struct State {
     trouble: Mutex<Option<(Trouble, u32)>>,
     rng: Mutex<Rng>,
     tally: Tally,
+    /// Paths that were put, by whatever try.
+    put: Mutex<BTreeSet<String>>,
+    /// Manifests that were put before what they name.
+    early: Mutex<Vec<String>>,
 }
 
 impl Proxy {
@@ -64,7 +69,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let address = listener.local_addr()?;
         let (upstream, trouble) = (Mutex::default(), Mutex::default());
-        let state = Arc::new(State { upstream, trouble, rng: Mutex::new(rng), tally });
+        let state = Arc::new(State {
+            upstream,
+            trouble,
+            rng: Mutex::new(rng),
+            tally,
+            put: Mutex::default(),
+            early: Mutex::default(),
+        });
         let serving = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -87,6 +99,15 @@ impl Proxy {
     /// From now on so many of a hundred requests to S3 fail so; none for `None`.
     pub(crate) fn trouble(&self, trouble: Option<(Trouble, u32)>) {
         *lock(&self.state.trouble) = trouble;
+    }
+
+    /// A manifest that is there before its parts is believed by the next try when the one that wrote it dies.
+    pub(crate) fn demand_parts_first(&self) -> Result<()> {
+        let early = lock(&self.state.early);
+        if !early.is_empty() {
+            bail!("a manifest was put before what it names ({} times)\n    {}", early.len(), early[0]);
+        }
+        Ok(())
     }
 }
 
@@ -127,7 +148,23 @@ impl State {
         strikes.then_some(trouble)
     }
 
+    /// Notes what is put; of a manifest whether its parts were, at least on their way.
+    fn note(&self, request: &Request) {
+        let Some(path) = request.put_path() else { return };
+        if let Some(folder) = path.strip_suffix("manifest.json") {
+            let put = lock(&self.put);
+            let is_put = |key: &str| put.contains(&format!("{folder}{}", key.rsplit('/').next().unwrap_or(key)));
+            let early = match parts(&request.body) {
+                Ok(keys) => keys.into_iter().find(|key| !is_put(key)).map(|key| format!("{path}: {key}")),
+                Err(error) => Some(format!("{path}: {error:#}")),
+            };
+            lock(&self.early).extend(early);
+        }
+        lock(&self.put).insert(path.to_owned());
+    }
+
     async fn send(&self, request: &Request) -> Result<TcpStream> {
+        self.note(request);
         let upstream = lock(&self.upstream).clone();
         let mut service =
             TcpStream::connect(&upstream).await.with_context(|| format!("nobody listens at {upstream}"))?;
@@ -135,6 +172,13 @@ impl State {
         service.write_all(&request.body).await?;
         Ok(service)
     }
+}
+
+/// The keys of the parts that a manifest names.
+fn parts(manifest: &[u8]) -> Result<Vec<String>> {
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).context("a manifest is JSON")?;
+    let parts = manifest["parts"].as_array().context("a manifest names its parts")?;
+    parts.iter().map(|part| Ok(part["key"].as_str().context("a part has a key")?.to_owned())).collect()
 }
 
 async fn refuse(client: &mut TcpStream, status: &str, code: &str) -> Result<()> {
@@ -191,6 +235,12 @@ impl Request {
             }
         }
         Ok(Self { head: format!("{}\r\nconnection: close\r\n\r\n", kept.join("\r\n")), body })
+    }
+
+    /// Where an object is put, if this is what is asked.
+    fn put_path(&self) -> Option<&str> {
+        let target = self.head.strip_prefix("PUT ")?.split(' ').next()?;
+        target.split('?').next()
     }
 
     /// The other services are told by a target or a form.
