@@ -180,13 +180,16 @@ impl Site {
             // The stack is about to make it.
             return Ok(false);
         }
+        // The stack may have made it in this moment.
+        let placed = if full { std::fs::create_dir(&incoming) } else { std::fs::write(&incoming, "") };
+        if placed.is_err() {
+            std::fs::remove_dir_all(&aside)?;
+            return Ok(false);
+        }
         if full {
-            std::fs::create_dir(&incoming)?;
             for number in 0..3_000 {
                 std::os::unix::fs::symlink("/dev/full", incoming.join(number.to_string()))?;
             }
-        } else {
-            std::fs::write(&incoming, "")?;
         }
         tokio::time::sleep(time).await;
         if full {

@@ -106,7 +106,8 @@ fn request(bed: &Testbed, batch: Batch, checkpoint: &Checkpoint) -> PlanRequest 
 }
 
 async fn plan(bed: &Testbed, batch: Batch, checkpoint: &Checkpoint) -> Result<Plan> {
-    plan::handle(request(bed, batch, checkpoint), &bed.host(Function::Plan).await).await
+    let host = Box::pin(bed.host(Function::Plan)).await;
+    Box::pin(plan::handle(request(bed, batch, checkpoint), &host)).await
 }
 
 /// What is known of the source once everything that was planned is read and loaded.

@@ -90,7 +90,9 @@ async fn functions_killed_all_the_time_end_in_success_or_in_a_notice_and_the_nex
         let run = world.wait(&name).await;
         killer.abort();
         if run.status != Status::Succeeded {
-            assert!(run.failure.0.ends_with("Failed"), "{run:?}");
+            // Held by the last function, or ended because that one was killed too often itself.
+            let ended = run.failure.0.ends_with("Failed") || run.failure.0 == "Runtime.ExitError";
+            assert!(ended, "{run:?}");
             assert!(world.alerts().iter().any(|alert| alert.contains(&name)), "nobody was told of {run:?}");
         }
     }
