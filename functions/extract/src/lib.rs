@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 use catalog::deployment::metric::Metric;
 use catalog::key::Key;
 use catalog::manifest::{ExtractManifest, ManifestColumn, Part, SliceRecord};
-use catalog::message::{ExtractRequest, Extracted, SourceAt, StepStatus};
-use catalog::{Error, Fault, Horizon, Result, Side, Table, Window};
+use catalog::message::{ExtractRequest, Extracted, StepStatus};
+use catalog::{Error, Fault, Result, Side, Table, Window};
 use futures_util::TryStreamExt as _;
 use host::lake::Created;
 use host::metrics;
-use host::postgres::classify;
+use host::postgres::{classify, snapshot};
 use host::{Bucket, Host, Needs, RuntimeError};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -61,7 +61,7 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
     };
     let manifest_key = Key::manifest(&table.name, &request.batch.name).to_string();
     if let Some(manifest) = host.lake.read_json::<ExtractManifest>(Bucket::Ingestion, &manifest_key).await? {
-        must_be_of(&manifest, &request, source)?;
+        manifest.must_be_of(&request)?;
         return Ok(answer(manifest, StepStatus::AlreadyDone));
     }
     let mut connection = host.connect(Side::Source).await?;
@@ -80,7 +80,7 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
         definition: request.plan.definition.clone(),
         source: source.identity.clone(),
         state: state.clone(),
-        window: Window { from: state.horizon, until: reading.newest().await? },
+        window: Window { from: state.horizon, until: snapshot(&mut reading.source).await?.next },
         columns: table.columns.iter().map(ManifestColumn::from).collect(),
         parts: read.parts,
         rows,
@@ -94,7 +94,7 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
         serde_json::json!({ "batch": manifest.batch.name, "table": manifest.table }),
         &[(Metric::Rows, manifest.rows), (Metric::Bytes, manifest.bytes)],
     );
-    must_be_of(&manifest, &request, source)?;
+    manifest.must_be_of(&request)?;
     Ok(answer(manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
 }
 
@@ -102,18 +102,6 @@ pub async fn handle(request: ExtractRequest, host: &Host) -> Result<Extracted> {
 fn answer(manifest: ExtractManifest, status: StepStatus) -> Extracted {
     let ExtractManifest { table, rows, bytes, state, .. } = manifest;
     Extracted { table, status, rows, bytes, state: Some(state) }
-}
-
-/// Refuses a manifest that was made by another plan of the same batch, and says of other rows than this one asks for.
-fn must_be_of(manifest: &ExtractManifest, request: &ExtractRequest, source: &SourceAt) -> Result<()> {
-    let same = manifest.read == request.plan.read
-        && manifest.definition == request.plan.definition
-        && manifest.source.is_same_database(&source.identity);
-    if same {
-        return Ok(());
-    }
-    let what = format!("{} was read for another plan of the batch {}", request.table, request.batch);
-    Err(Error::new(Fault::LakeCorrupt, what))
 }
 
 struct Reading<'r> {
@@ -183,14 +171,6 @@ impl Reading<'_> {
             .fetch_optional(&mut self.source)
             .await
             .map_err(|error| classify(Side::Source, &format!("cannot read {}", self.table.name), error))
-    }
-
-    /// The source's next transaction: no row that was read is of a later one.
-    async fn newest(&mut self) -> Result<Horizon> {
-        let failed = |error| classify(Side::Source, &format!("cannot read {}", self.table.name), error);
-        let query = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
-        let text: String = sqlx::query_scalar(query).fetch_one(&mut self.source).await.map_err(failed)?;
-        text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))
     }
 
     /// The parts of a range; `None` when there are more than `most` rows in it: what was written then does not count, as

@@ -193,11 +193,8 @@ async fn manifest(host: &Host, request: &LoadRequest, target: &Target, plan: &Ta
     let key = Key::manifest(&target.name, &request.batch.name).to_string();
     let manifest: Option<TransformManifest> = host.lake.read_json(Bucket::Processed, &key).await?;
     let manifest = manifest.ok_or_else(|| Error::new(Fault::LakeCorrupt, format!("the manifest {key} is missing")))?;
-    if manifest.sources == plan.sources && manifest.definition == plan.definition {
-        return Ok(manifest);
-    }
-    let what = format!("{} was made for another plan of the batch {}", target.name, request.batch);
-    Err(Error::new(Fault::LakeCorrupt, what))
+    manifest.must_be_of(plan)?;
+    Ok(manifest)
 }
 
 /// How many rows a batch added to each target: of a fact every version is one.

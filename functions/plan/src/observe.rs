@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use catalog::state::{Counters, SourceIdentity};
-use catalog::{Error, Fault, Horizon, Ident, Result, Side, Source};
+use catalog::{Horizon, Ident, Result, Side, Source};
 use host::postgres::inspect::{self, LiveTable};
-use host::postgres::{classify, fingerprints, identity};
+use host::postgres::{Snapshot, classify, fingerprints, identity, snapshot};
 use sqlx::{PgConnection, Row as _};
 
 use crate::life::Told;
@@ -41,30 +41,20 @@ pub(crate) struct Observation {
 /// What the source answers; `Source.Refused` for a server too old.
 pub(crate) async fn source(connection: &mut PgConnection, source: &Source) -> Result<Observation> {
     inspect::refuse_old(connection, Side::Source).await?;
-    let failed = |error| classify(Side::Source, "cannot take the transaction horizon", error);
     let identity = identity(connection, Side::Source).await?;
-    let snapshot = sqlx::query(
-        "SELECT pg_snapshot_xmin(s)::text AS horizon, pg_snapshot_xmax(s)::text AS next FROM pg_current_snapshot() AS s",
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(failed)?;
-    let transaction = |column: &str| -> Result<Horizon> {
-        let text: String = snapshot.try_get(column).map_err(failed)?;
-        text.parse().map_err(|error| Error::because(Fault::Bug, format!("{text:?} is no transaction id"), error))
-    };
+    let Snapshot { oldest, next } = snapshot(connection).await?;
     let names = source.tables.iter().map(|table| &table.name);
     let statistics = statistics(connection).await?;
     Ok(Observation {
         identity,
-        horizon: transaction("horizon")?,
-        next: transaction("next")?,
+        horizon: oldest,
+        next,
         counts: statistics.counts,
         reported: statistics.reported,
         tables: inspect::tables(connection, Side::Source, &source.schema, names).await?,
         fingerprints: fingerprints(connection, source).await?,
         counters: counters(connection, source, statistics.since).await?,
-        told: Told::by(connection, transaction("next")?).await?,
+        told: Told::by(connection, next).await?,
     })
 }
 

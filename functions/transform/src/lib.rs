@@ -70,14 +70,14 @@ pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transforme
     }
     let key = Key::manifest(&target.name, &request.batch.name).to_string();
     if let Some(manifest) = host.lake.read_json::<TransformManifest>(Bucket::Processed, &key).await? {
-        must_be_of(&manifest, &request)?;
+        manifest.must_be_of(&request.plan)?;
         return Ok(answer(&manifest, StepStatus::AlreadyDone));
     }
     let manifest = transform(host, &request, target)
         .await
         .map_err(|error| error.while_doing(format!("transform {}", target.name)))?;
     let (manifest, created) = host.lake.create_json(Bucket::Processed, &key, manifest).await?;
-    must_be_of(&manifest, &request)?;
+    manifest.must_be_of(&request.plan)?;
     metrics::record(
         host,
         "transformed",
@@ -91,15 +91,6 @@ pub async fn handle(request: TransformRequest, host: &Host) -> Result<Transforme
         ],
     );
     Ok(answer(&manifest, if created == Created::Now { StepStatus::Done } else { StepStatus::AlreadyDone }))
-}
-
-/// Refuses a manifest that was made by another plan of the same batch, of other rows than this one asks for.
-fn must_be_of(manifest: &TransformManifest, request: &TransformRequest) -> Result<()> {
-    if manifest.sources == request.plan.sources && manifest.definition == request.plan.definition {
-        return Ok(());
-    }
-    let what = format!("{} was made for another plan of the batch {}", request.target, request.batch);
-    Err(Error::new(Fault::LakeCorrupt, what))
 }
 
 fn answer(manifest: &TransformManifest, status: StepStatus) -> Transformed {

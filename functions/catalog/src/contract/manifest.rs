@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::batch::{Batch, BatchName};
+use crate::contract::fault::{Error, Fault, Result};
 use crate::contract::horizon::Window;
-use crate::contract::message::Read;
+use crate::contract::message::{ExtractRequest, Read, TargetPlan};
 use crate::contract::state::{SourceIdentity, TableState};
 use crate::model::SourceColumn;
 use crate::sql::Ident;
@@ -68,6 +69,23 @@ pub struct ExtractManifest {
     pub bytes: u64,
 }
 
+impl ExtractManifest {
+    /// Refuses a manifest that was made by another plan of the same batch, and says of other rows than are asked for.
+    ///
+    /// # Errors
+    /// `Lake.Corrupt`.
+    pub fn must_be_of(&self, request: &ExtractRequest) -> Result<()> {
+        let same = self.read == request.plan.read
+            && self.definition == request.plan.definition
+            && request.source.as_ref().is_some_and(|source| self.source.is_same_database(&source.identity));
+        if same { Ok(()) } else { Err(of_another_plan(&self.table, &self.batch)) }
+    }
+}
+
+fn of_another_plan(subject: &Ident, batch: &Batch) -> Error {
+    Error::new(Fault::LakeCorrupt, format!("the manifest of {subject} was made for another plan of the batch {batch}"))
+}
+
 /// A slice of a large table that is read and stays read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceRecord {
@@ -104,6 +122,17 @@ pub struct TransformManifest {
     pub deferred: u64,
     /// Rows whose values the warehouse cannot take.
     pub rejects: Vec<Reject>,
+}
+
+impl TransformManifest {
+    /// Refuses a manifest that was made by another plan of the same batch, of other rows than are asked for.
+    ///
+    /// # Errors
+    /// `Lake.Corrupt`.
+    pub fn must_be_of(&self, plan: &TargetPlan) -> Result<()> {
+        let same = self.sources == plan.sources && self.definition == plan.definition;
+        if same { Ok(()) } else { Err(of_another_plan(&self.target, &self.batch)) }
+    }
 }
 
 /// A row that the warehouse cannot take.

@@ -63,7 +63,7 @@ async fn what_was_read_first_decides_what_is_known_of_the_table() {
     // Planned for other rows it is none of this plan's.
     let error = extract(&host, "first", whole()).await.expect_err("it is refused");
     assert_eq!(error.fault(), Fault::LakeCorrupt);
-    assert!(error.to_string().contains("was read for another plan"), "{error}");
+    assert!(error.to_string().contains("was made for another plan"), "{error}");
     assert_ne!(whole().read, Read::Nothing);
     bed.end().await;
 }

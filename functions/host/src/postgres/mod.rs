@@ -8,8 +8,10 @@ mod identity;
 pub mod inspect;
 pub mod rights;
 mod session;
+mod snapshot;
 
 pub use classify::classify;
 pub use fingerprint::fingerprints;
 pub use identity::identity;
 pub(crate) use session::{Session, connect};
+pub use snapshot::{Snapshot, snapshot};

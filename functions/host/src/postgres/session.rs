@@ -100,6 +100,11 @@ mod tests {
             Session { application: "t", lock_timeout: Duration::from_secs(10), deadline: Duration::from_secs(60) };
         let sql = setup(Side::Source, &session);
         assert!(sql.contains("statement_timeout = 58000") && sql.contains("read_only = on"), "{sql}");
-        assert!(!setup(Side::Warehouse, &session).contains("read_only"));
+        let warehouse = setup(Side::Warehouse, &session);
+        assert!(!warehouse.contains("read_only"));
+        assert!(
+            [&sql, &warehouse].iter().all(|sql| sql.contains("row_security = off")),
+            "a policy hides rows of neither"
+        );
     }
 }

@@ -59,6 +59,24 @@ fn catalog(from: &str, to: &str) -> Catalog {
 }
 
 #[tokio::test]
+async fn a_schema_of_somebody_else_is_left_alone() {
+    let mut bed = Testbed::new(CATALOGUE).await;
+    let catalog = bed.catalog().clone();
+    let ledger = Ledger::of(&catalog);
+    let theirs = "CREATE SCHEMA etl; CREATE TABLE etl.batch (batch text, source text, state_key text, state text);
+                  INSERT INTO etl.batch VALUES ('b', 's', 'k', 't')";
+    bed.warehouse_does(theirs).await;
+    let error = ledger.prepare(&mut bed.warehouse).await.expect_err("it is not the pipeline's");
+    assert_eq!(error.fault(), Fault::WarehouseSchemaMismatch);
+    assert!(error.to_string().starts_with("etl.batch is not the pipeline's: give [warehouse] ledger"), "{error}");
+    assert_eq!(
+        bed.ask_warehouse("SELECT concat_ws(' ', batch, source, state_key, state) FROM etl.batch").await,
+        "b s k t"
+    );
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn a_ledger_of_version_1_keeps_its_batches_and_remembers_no_source() {
     let mut bed = Testbed::new(CATALOGUE).await;
     let catalog = bed.catalog().clone();

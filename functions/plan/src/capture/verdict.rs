@@ -46,9 +46,9 @@ impl Decision<'_> {
     }
 
     pub(super) fn verdict(&self, table: &Table) -> Verdict {
-        match self.reason_to_read_whole(table) {
-            Some(reason) => Verdict::Whole(reason),
-            None => self.state(table).map_or(Verdict::Changed("first read"), |state| self.since(table, state)),
+        match self.known(table) {
+            Ok(state) => self.since(table, state),
+            Err(reason) => Verdict::Whole(reason),
         }
     }
 
@@ -59,15 +59,15 @@ impl Decision<'_> {
         self.seen.tables.get(&table.name)?.indexes.iter().any(leads).then(|| name.clone())
     }
 
-    /// Why what is known of a table cannot be built upon.
-    fn reason_to_read_whole(&self, table: &Table) -> Option<String> {
-        let whole = |reason: &str| Some(reason.to_owned());
+    /// What is known of a table and can be built upon; or why nothing is.
+    fn known(&self, table: &Table) -> Result<&TableState, String> {
+        let whole = |reason: &str| Err(reason.to_owned());
         if self.input.full {
             return whole("asked for");
         }
         let found = self.targets_of(table).find_map(|target| self.request.checkpoint.rebuild.get(&target.name));
         if let Some(found) = found {
-            return Some(found.clone());
+            return Err(found.clone());
         }
         let Some(base) = self.base else {
             let known = self.request.checkpoint.base.is_some();
@@ -99,7 +99,10 @@ impl Decision<'_> {
         if self.seen.fingerprints.get(&table.name) != Some(&state.fingerprint) {
             return whole("its table is not what it was");
         }
-        self.damaged.contains(&table.name).then(|| "its last copy in the lake is damaged".to_owned())
+        if self.damaged.contains(&table.name) {
+            return whole("its last copy in the lake is damaged");
+        }
+        Ok(state)
     }
 
     /// Whether a table was written since it was read.

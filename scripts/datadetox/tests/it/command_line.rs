@@ -20,6 +20,22 @@ async fn application(shell: &Shell, sql: &str) {
 }
 
 #[tokio::test]
+async fn a_run_with_rows_that_wait_says_so_each_time() {
+    let kept = "payment_type_name = \"payment_type_name\"";
+    let cut = "payment_type_name = { from = \"payment_type_name\", type = \"varchar(2)\" }";
+    let shell = Shell::new(|text| text.replace(kept, cut)).await;
+    let first = shell.call(&["run", "--orders", "40"]).await;
+    assert_eq!(first.code, Some(0), "{first:?}");
+    // Four types that are too long, and every payment by them.
+    let said = "44 rows waiting that the warehouse cannot take: SELECT * FROM etl.reject WHERE pipeline = 'totesys'";
+    assert!(first.err.contains(said), "{first:?}");
+    let second = shell.call(&["run"]).await;
+    assert_eq!(second.out, "up to date\n", "{second:?}");
+    assert!(second.err.contains(said), "{second:?}");
+    assert_eq!(shell.call(&["run", "--json"]).await.json()["waiting"], 44);
+}
+
+#[tokio::test]
 async fn run_loads_once_says_what_it_did_and_the_next_is_up_to_date() {
     let shell = Shell::new(|text| text).await;
     let first = shell.call(&["run", "--orders", "120"]).await;
