@@ -31,6 +31,7 @@ mod document;
 mod enumeration;
 mod model;
 mod parse;
+mod plain;
 mod problem;
 mod sql;
 
@@ -45,6 +46,7 @@ pub use model::{
     Functions, Join, MAX_PRECISION, Origin, PgType, Pipeline, Reference, Sizing, Source, SourceColumn, Table, Target,
     TargetColumn, TargetKind, TypeName, TypeRow, ValueType, Warehouse, Word, WordRow,
 };
+pub use plain::plain;
 pub use problem::{Problem, Problems};
 pub use sql::{Ident, IdentError, Literal, SqlIdent, qualified};
 

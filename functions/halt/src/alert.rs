@@ -1,10 +1,11 @@
 //! Alerts as people read them: what happened, why, what to do, and a command that does it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use catalog::Fault;
 use catalog::alert::{Commands, News, TellRequest, Told};
 use catalog::message::{Failure, Phase};
+use catalog::{Fault, plain};
 
 /// The longest subject that SNS takes; it has to be printable ASCII.
 const MAX_SUBJECT: usize = 100;
@@ -26,7 +27,7 @@ pub(crate) fn write(request: &TellRequest) -> Told {
         News::Noticed { sentences } => noticed(name, sentences, &commands),
     };
     let message = format!("{message}\nRun: {}\nExecution: {}\n", request.run, request.execution);
-    Told { subject: plain(&subject), message }
+    Told { subject: printable(&subject), message }
 }
 
 fn failed(name: &str, phase: Phase, failures: &[Failure], commands: &Commands) -> (String, String) {
@@ -78,11 +79,12 @@ fn rejected(name: &str, rows: u64, query: &str, commands: &Commands) -> (String,
 fn noticed(name: &str, sentences: &[String], commands: &Commands) -> (String, String) {
     let mut message = format!("{name}: the run goes on, but look at this.\n\n");
     for (number, sentence) in sentences.iter().enumerate() {
+        let sentence = plain(sentence);
         if message.len() + sentence.len() > MAX_MESSAGE - ENDING {
             let _ = writeln!(message, "{} more", sentences.len() - number);
             break;
         }
-        let _ = writeln!(message, "- {}", indented(&cut(sentence, MAX_CAUSE), "  "));
+        let _ = writeln!(message, "- {}", indented(&cut(&sentence, MAX_CAUSE), "  "));
     }
     let _ = write!(message, "\nWhat the run did:\n    {}\n", commands.show);
     (format!("{name}: {}", sentences.first().map_or("look at this", String::as_str)), message)
@@ -90,8 +92,8 @@ fn noticed(name: &str, sentences: &[String], commands: &Commands) -> (String, St
 
 /// Failures that say the same: a database that is down fails every table.
 struct Group<'f> {
-    subjects: Vec<&'f str>,
-    error: &'f str,
+    subjects: Vec<Cow<'f, str>>,
+    error: Cow<'f, str>,
     what: String,
     remedy: String,
 }
@@ -111,12 +113,18 @@ fn groups(failures: &[Failure]) -> Vec<Group<'_>> {
             "States.Timeout" => ("it did not answer in time".to_owned(), None),
             _ => failure.parted(),
         };
-        let remedy = remedy.unwrap_or_else(|| remedy_of(&failure.error).to_owned());
-        let same =
-            |group: &&mut Group<'_>| group.error == failure.error && group.what == what && group.remedy == remedy;
+        // A cause comes from wherever a function failed: a mail shows it, and obeys nothing in it.
+        let what = plain(&what).into_owned();
+        let remedy = remedy.map_or_else(|| remedy_of(&failure.error).to_owned(), |said| plain(&said).into_owned());
+        let same = |group: &&mut Group<'_>| {
+            group.error == plain(&failure.error) && group.what == what && group.remedy == remedy
+        };
         match groups.iter_mut().find(same) {
-            Some(group) => group.subjects.push(&failure.subject),
-            None => groups.push(Group { subjects: vec![&failure.subject], error: &failure.error, what, remedy }),
+            Some(group) => group.subjects.push(plain(&failure.subject)),
+            None => {
+                let subjects = vec![plain(&failure.subject)];
+                groups.push(Group { subjects, error: plain(&failure.error), what, remedy });
+            }
         }
     }
     groups
@@ -154,7 +162,7 @@ fn cut(text: &str, limit: usize) -> String {
 }
 
 /// A subject as SNS takes it.
-fn plain(subject: &str) -> String {
+fn printable(subject: &str) -> String {
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     let text: String = subject.chars().map(printable).collect();
     if text.len() <= MAX_SUBJECT { text } else { format!("{}...", &text[..MAX_SUBJECT - 3]) }
@@ -297,6 +305,19 @@ mod tests {
             Execution: arn:of:it
         "#]],
         );
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_mailed() {
+        let hostile = "\u{1b}[2J\r\u{202e}\u{9b}";
+        let failures = vec![failure(&format!("staff{hostile}"), &format!("E{hostile}"), "\u{1b}[2J (to do: x\u{1b}c)")];
+        let failed = told(News::Failed { phase: Phase::Extract, failures });
+        let noticed = told(News::Noticed { sentences: vec![format!("gone{hostile}")] });
+        for Told { subject, message } in [failed, noticed] {
+            let obeyed = |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+            assert!(!obeyed(&subject) && !obeyed(&message), "{subject}\n{message}");
+            assert!(message.contains("\\u001b[2J"), "{message}");
+        }
     }
 
     #[test]

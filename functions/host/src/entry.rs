@@ -1,17 +1,21 @@
 //! From the Lambda Runtime API to a handler and back: events parsed, faults named, one JSON line per call in the log.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use catalog::{Error, Fault, Result};
+use catalog::{Error, Fault, Result, plain};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use tracing::Level;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::{self, Needs, Settings};
@@ -115,7 +119,63 @@ impl From<Refusal> for Diagnostic {
 fn start_logging() {
     let wanted = settings::log_filter().and_then(|filter| filter.parse().ok());
     let filter: Targets = wanted.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
+    let lines = lines(|| Shown(io::stdout()));
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
+}
+
+fn lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer)
+}
+
+/// Lines of JSON, which spells out the control characters of ASCII by itself, with those that remain spelled out too: logs
+/// are read in terminals.
+struct Shown<W>(W);
+
+impl<W: Write> Write for Shown<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(plain(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_line_is_json_that_no_terminal_obeys() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = tracing_subscriber::registry().with(lines(move || Shown(writer.clone())));
+        let said = "a\u{1b}[2J\u{9b}2J\r\u{202e}\nb";
+        tracing::subscriber::with_default(subscriber, || tracing::error!("{said}"));
+        let line = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert!(!line.trim_end_matches('\n').contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
+        let logged: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(logged["message"], said);
+    }
 }

@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use catalog::plain;
 use tokio::sync::broadcast;
 
 use crate::clock;
@@ -46,8 +47,9 @@ impl Inbox {
         self.arrivals.subscribe()
     }
 
-    /// Takes a message; answers its number.
+    /// Takes a message; answers its number. Who reads its file in a terminal sees what it would have done to it.
     pub(crate) fn deliver(&self, subject: String, text: String) -> io::Result<u64> {
+        let (subject, text) = (plain(&subject).into_owned(), plain(&text).into_owned());
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let file = self.folder.join(format!("{}-{number:04}.txt", clock::now().format("%Y-%m-%dT%H-%M-%S%.3fZ")));
         fs::write(&file, format!("Subject: {subject}\n\n{text}\n"))?;
@@ -116,4 +118,21 @@ fn error(status: StatusCode, code: &str, message: &str) -> Response {
          <Message>{message}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
     );
     (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_shown_and_not_obeyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = Inbox::new("topic".into(), folder.path().to_owned());
+        let mut arrivals = inbox.watch();
+        inbox.deliver("run\r failed".into(), "why\u{1b}[2J\nthen".into()).unwrap();
+        let message = arrivals.try_recv().unwrap();
+        assert_eq!((message.subject.as_str(), message.text.as_str()), ("run\\u000d failed", "why\\u001b[2J\nthen"));
+        let file = fs::read_to_string(message.file).unwrap();
+        assert_eq!(file, "Subject: run\\u000d failed\n\nwhy\\u001b[2J\nthen\n");
+    }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::enumeration::enumeration;
+use crate::plain;
 
 enumeration! {
     /// A kind of failure. Its wire name never changes: state machines and alarms match on it.
@@ -294,7 +295,7 @@ impl Error {
         self.fault
     }
 
-    /// The message with every cause beneath it, and what to do: what a person reads.
+    /// The message with every cause beneath it, and what to do: what a person reads, and nothing that a terminal obeys.
     #[must_use]
     pub fn report(&self) -> String {
         let mut report = self.message.clone();
@@ -308,7 +309,7 @@ impl Error {
             }
             cause = error.source();
         }
-        format!("{report} (to do: {})", self.fault.remedy())
+        format!("{} (to do: {})", plain(&report), self.fault.remedy())
     }
 }
 
@@ -330,6 +331,12 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_shows_what_a_database_would_have_a_terminal_do() {
+        let error = Error::because(Fault::Bug, "a\u{1b}[2J", std::io::Error::other("b\rc"));
+        assert!(error.report().starts_with("a\\u001b[2J: b\\u000dc (to do: "), "{}", error.report());
+    }
 
     #[test]
     fn names_are_unique_and_legal_for_step_functions() {

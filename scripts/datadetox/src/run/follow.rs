@@ -80,7 +80,7 @@ impl Display {
             spinner
         });
         let again = if visit.tries > 1 { format!(" (try {})", visit.tries) } else { String::new() };
-        spinner.set_message(format!("{:<34}{again}", visit.state));
+        spinner.set_message(say::shown(&format!("{:<34}{again}", visit.state)));
     }
 
     fn print(&self, visit: &Visit) {
@@ -88,7 +88,7 @@ impl Display {
         let line = if visit.has_failed() { say::on_stderr(&line).red().to_string() } else { line };
         if self.is_terminal {
             // A terminal that cannot be drawn on is gone; the run is not.
-            let _ = self.bars.println(line);
+            let _ = self.bars.println(say::shown(&line));
         } else {
             say::line(&line);
         }

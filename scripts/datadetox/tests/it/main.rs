@@ -17,6 +17,7 @@ mod rejects;
 mod rooms;
 mod services;
 mod shell;
+mod terminal;
 mod tls;
 mod truth;
 mod values;
