@@ -93,13 +93,13 @@ impl Host {
     /// `Secret.Unavailable`, or the side's `Unavailable`, `Busy`, `AccessDenied`.
     pub async fn connect(&self, side: Side) -> Result<sqlx::PgConnection> {
         let (id, place) = self.settings.secret(side)?;
-        let options = secret::read(&self.aws, side, id, place).await?;
+        let address = secret::read(&self.aws, side, id, place).await?;
         let session = postgres::Session {
             application: &self.settings.function_name,
             lock_timeout: self.catalog.source.lock_timeout,
             deadline: self.call.remaining(),
         };
-        postgres::connect(side, options, &session).await
+        postgres::connect(side, address, &session).await
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::answer::cause;
-use crate::authorities;
+use crate::postgres::{Address, AddressError};
 use crate::settings::Place;
 
 /// The form in which RDS keeps credentials, and the members that people add to it.
@@ -22,8 +22,7 @@ struct Credentials {
     #[serde(alias = "database")]
     dbname: Option<String>,
     /// As libpq names them. Without one the server's certificate and name are verified.
-    #[serde(default = "default_sslmode")]
-    sslmode: String,
+    sslmode: Option<String>,
     /// The authority that signed the server's certificate, where neither the system nor [`authorities`] knows it. The
     /// text of the PEM file, or the path of one in the function's package.
     sslrootcert: Option<String>,
@@ -33,13 +32,22 @@ fn default_port() -> u16 {
     5432
 }
 
-fn default_sslmode() -> String {
-    "verify-full".to_owned()
+/// Why a secret is no address. Nothing of its content may be shown, not even where it stops making sense.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error(
+        "is neither a Postgres URL (postgres://user:password@host:port/database), nor a JSON object with host, username, password and dbname"
+    )]
+    NeitherForm,
+    #[error("names no host or no database, and no setting of the function does")]
+    NoPlace,
+    #[error("{0}")]
+    Address(#[from] AddressError),
 }
 
 /// Reads the secret `id`: a Postgres URL or the JSON object of RDS. What the secret does not say of the database's place
 /// follows from `place`.
-pub(crate) async fn read(aws: &aws_config::SdkConfig, side: Side, id: &str, place: Place) -> Result<PgConnectOptions> {
+pub(crate) async fn read(aws: &aws_config::SdkConfig, side: Side, id: &str, place: Place) -> Result<Address> {
     let client = aws_sdk_secretsmanager::Client::new(aws);
     let answer = client.get_secret_value().secret_id(id).send().await.map_err(|error| {
         let fault = match &error {
@@ -48,43 +56,37 @@ pub(crate) async fn read(aws: &aws_config::SdkConfig, side: Side, id: &str, plac
         };
         Error::because(fault, format!("cannot read the secret {id} of the {side}"), cause(error))
     })?;
-    answer.secret_string().and_then(|secret| parse(secret, place)).ok_or_else(|| {
-        // Nothing of its content may be shown, not even where it stops making sense.
-        let form = "a Postgres URL, or a JSON object with host, username, password and dbname";
-        Error::new(Fault::Misconfigured, format!("the secret {id} of the {side} is not {form}"))
-    })
+    parse(answer.secret_string().unwrap_or_default(), place)
+        .map_err(|unread| Error::new(Fault::Misconfigured, format!("the secret {id} of the {side} {unread}")))
 }
 
-fn parse(secret: &str, place: Place) -> Option<PgConnectOptions> {
+fn parse(secret: &str, place: Place) -> Result<Address, Unread> {
     let secret = secret.trim();
-    if secret.starts_with("postgres://") || secret.starts_with("postgresql://") {
-        let options: PgConnectOptions = secret.parse().ok()?;
-        let says = |parameter| secret.contains(parameter);
-        return Some(match authorities::of(options.get_host()) {
-            Some(pem) if !says("sslrootcert=") => {
-                let mode = if says("sslmode=") { options.get_ssl_mode() } else { PgSslMode::VerifyFull };
-                options.ssl_root_cert_from_pem(pem).ssl_mode(mode)
-            }
-            _ => options,
+    if !secret.starts_with('{') {
+        return Address::of_url(secret).map_err(|error| match error {
+            AddressError::NoPostgresUrl => Unread::NeitherForm,
+            error => Unread::Address(error),
         });
     }
-    let credentials: Credentials = serde_json::from_str(secret).ok()?;
-    let mode: PgSslMode = credentials.sslmode.parse().ok()?;
+    let credentials: Credentials = serde_json::from_str(secret).map_err(|_| Unread::NeitherForm)?;
+    let mode = match credentials.sslmode {
+        Some(mode) => Some(mode.parse().map_err(|_| AddressError::Parameter)?),
+        // Wherever it is: RDS has a certificate.
+        None => Some(PgSslMode::VerifyFull),
+    };
     let options = PgConnectOptions::new_without_pgpass()
-        .host(&credentials.host.or(place.host)?)
+        .host(&credentials.host.or(place.host).ok_or(Unread::NoPlace)?)
         .port(credentials.port)
         .username(&credentials.username)
         .password(&credentials.password)
-        .database(&credentials.dbname.or(place.database)?)
-        .ssl_mode(mode);
-    Some(match credentials.sslrootcert {
+        .database(&credentials.dbname.or(place.database).ok_or(Unread::NoPlace)?);
+    let has_root = credentials.sslrootcert.is_some();
+    let options = match credentials.sslrootcert {
         Some(pem) if pem.trim_start().starts_with("-----BEGIN") => options.ssl_root_cert_from_pem(pem.into_bytes()),
         Some(path) => options.ssl_root_cert(path),
-        None => match authorities::of(options.get_host()) {
-            Some(pem) => options.ssl_root_cert_from_pem(pem),
-            None => options,
-        },
-    })
+        None => options,
+    };
+    Ok(Address::new(options, mode, has_root)?)
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     fn parsed(secret: &str) -> Option<PgConnectOptions> {
-        parse(secret, Place::default())
+        parse(secret, Place::default()).ok().map(|address| address.options().clone())
     }
 
     #[test]
@@ -110,32 +112,30 @@ mod tests {
         let managed = r#"{"username":"loader","password":"x"}"#;
         let place =
             || Place { host: Some("wh.id.eu-west-2.rds.amazonaws.com".into()), database: Some("warehouse".into()) };
-        let options = parse(managed, place()).unwrap();
+        let address = parse(managed, place()).unwrap();
+        let options = address.options();
         assert_eq!(options.get_host(), "wh.id.eu-west-2.rds.amazonaws.com");
         assert_eq!((options.get_database(), options.get_username()), (Some("warehouse"), "loader"));
         assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull), "unverified by default");
-        assert!(parsed(managed).is_none(), "nobody says where it is");
+        assert!(matches!(parse(managed, Place::default()), Err(Unread::NoPlace)), "nobody says where it is");
         let own = r#"{"host":"db","username":"w","password":"x","dbname":"wh"}"#;
-        assert_eq!(parse(own, place()).unwrap().get_host(), "db");
+        assert_eq!(parse(own, place()).unwrap().options().get_host(), "db");
     }
 
     #[test]
     fn a_server_of_rds_is_verified_by_its_own_authority_unless_the_secret_names_one() {
         // Options show nothing of it but here.
         let trusts = |secret: &str| format!("{:?}", parsed(secret).unwrap()).contains("ssl_root_cert: Some");
-        let json = r#"{"host":"a.b.eu-west-2.rds.amazonaws.com","username":"w","password":"x","dbname":"wh"}"#;
-        assert!(trusts(json));
-        let url = "postgres://w:x@a.b.us-east-1.rds.amazonaws.com/wh";
-        assert!(trusts(url) && trusts(&format!("{url}?sslmode=require")));
-        assert!(matches!(parsed(url).unwrap().get_ssl_mode(), PgSslMode::VerifyFull));
-        assert!(matches!(parsed(&format!("{url}?sslmode=require")).unwrap().get_ssl_mode(), PgSslMode::Require));
-        assert!(!trusts("postgres://w:x@db.example/wh?sslmode=verify-full"));
+        assert!(trusts(r#"{"host":"a.b.eu-west-2.rds.amazonaws.com","username":"w","password":"x","dbname":"wh"}"#));
+        assert!(!trusts(r#"{"host":"db","username":"w","password":"x","dbname":"wh"}"#));
     }
 
     #[test]
     fn anything_else_is_refused() {
         for secret in ["", "hunter2", "{}", r#"{"host":"db"}"#, "mysql://x"] {
-            assert!(parsed(secret).is_none(), "{secret}");
+            assert!(matches!(parse(secret, Place::default()), Err(Unread::NeitherForm)), "{secret}");
         }
+        let prefers = r#"{"host":"db","username":"w","password":"x","dbname":"wh","sslmode":"prefer"}"#;
+        assert!(matches!(parse(prefers, Place::default()), Err(Unread::Address(AddressError::ServerDecides))));
     }
 }

@@ -1,11 +1,16 @@
 //! Connecting, and the session that every statement relies on.
+//!
+//! Names are looked up in `pg_catalog` alone, and in the session's own temporary schema after it: whoever may create a
+//! function, an operator, a cast or a table in a schema that a role's own settings name cannot have it called instead of the
+//! server's. What a statement means of its own it names with its schema.
 
 use std::time::Duration;
 
 use catalog::{Error, Result, Side};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
 
+use super::address::Address;
 use super::classify::{classify, unavailable};
 
 /// A database that accepts no connection within this is down for the pipeline.
@@ -14,25 +19,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// What a session is told beside the constants.
-pub(crate) struct Session<'a> {
+pub struct Session<'a> {
     /// Shown in `pg_stat_activity`.
-    pub(crate) application: &'a str,
+    pub application: &'a str,
     /// How long a statement waits for a lock.
-    pub(crate) lock_timeout: Duration,
+    pub lock_timeout: Duration,
     /// Time left to the function.
-    pub(crate) deadline: Duration,
+    pub deadline: Duration,
 }
 
 /// Connects and sets the session up.
 ///
 /// # Errors
 /// The side's `Unavailable`, `Busy` or `AccessDenied`.
-pub(crate) async fn connect(side: Side, options: PgConnectOptions, session: &Session<'_>) -> Result<PgConnection> {
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let doing = format!("cannot connect to the {side} at {place}");
-    // Statements would show values; the functions log counts.
-    let options = options.application_name(session.application).disable_statement_logging();
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
+pub async fn connect(side: Side, address: Address, session: &Session<'_>) -> Result<PgConnection> {
+    let doing = format!("cannot connect to the {side} at {}", address.place());
+    let address = address.named(session.application);
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, address.connect());
     let mut connection = match connecting.await {
         Ok(connected) => connected.map_err(|error| classify(side, &doing, error))?,
         Err(_) => {
@@ -48,7 +51,7 @@ pub(crate) async fn connect(side: Side, options: PgConnectOptions, session: &Ses
     Ok(connection)
 }
 
-/// One round trip. The driver itself asks for UTC, ISO dates and UTF-8 when it connects.
+/// One round trip. The driver asks for UTC, ISO dates and UTF-8 when it connects, but a pool in between may have forgotten.
 fn setup(side: Side, session: &Session<'_>) -> String {
     let statement_timeout = session.deadline.saturating_sub(MARGIN).max(Duration::from_secs(1)).as_millis();
     let own = match side {
@@ -58,9 +61,20 @@ fn setup(side: Side, session: &Session<'_>) -> String {
         Side::Warehouse => "SET work_mem = '64MB'; SET maintenance_work_mem = '256MB'",
     };
     // Statements here run once: compiling them costs more than it saves. A policy that would hide rows is an error, and not
-    // a table with fewer rows.
+    // a table with fewer rows. A notice may quote a row, and the driver would log it.
     format!(
-        "SET standard_conforming_strings = on; \
+        "SET search_path = pg_catalog, pg_temp; \
+         SET client_min_messages = error; \
+         SET client_encoding = 'UTF8'; \
+         SET TimeZone = 'UTC'; \
+         SET DateStyle = 'ISO, MDY'; \
+         SET IntervalStyle = 'postgres'; \
+         SET bytea_output = 'hex'; \
+         SET xmlbinary = 'base64'; \
+         SET quote_all_identifiers = off; \
+         SET transform_null_equals = off; \
+         SET default_transaction_isolation = 'read committed'; \
+         SET standard_conforming_strings = on; \
          SET extra_float_digits = 1; \
          SET jit = off; \
          SET row_security = off; \
@@ -83,11 +97,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let options: PgConnectOptions =
-            format!("postgres://me:hunter2@127.0.0.1:{port}/db?sslmode=disable").parse().unwrap();
+        let address = Address::of_url(&format!("postgres://me:hunter2@127.0.0.1:{port}/db")).unwrap();
         let session =
             Session { application: "test", lock_timeout: Duration::from_secs(1), deadline: Duration::from_secs(9) };
-        let error = connect(Side::Source, options, &session).await.unwrap_err();
+        let error = connect(Side::Source, address, &session).await.unwrap_err();
         assert_eq!(error.fault(), Fault::SourceUnavailable);
         let report = error.report();
         assert!(report.starts_with(&format!("cannot connect to the source at 127.0.0.1:{port}")), "{report}");

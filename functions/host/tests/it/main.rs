@@ -6,6 +6,7 @@
 
 mod identity;
 mod inspect;
+mod login;
 mod rights;
 
 /// The least that is a catalogue; what is inspected needs no place in it.

@@ -10,6 +10,7 @@ mod crashes;
 mod failures;
 mod first_load;
 mod healing;
+mod hijack;
 mod homes;
 mod readers;
 mod redrive;
