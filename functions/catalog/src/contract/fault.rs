@@ -205,7 +205,7 @@ impl Fault {
             Self::WarehouseTargetTaken => (
                 "Warehouse.TargetTaken",
                 None,
-                "give the target another name or the pipeline another schema ([warehouse] schema), then start a new run",
+                "do what the message says; where it says nothing, give the target another name or the pipeline another schema ([warehouse] schema); then start a new run",
             ),
             Self::WarehouseIsSource => (
                 "Warehouse.IsSource",
