@@ -293,7 +293,12 @@ mod tests {
     #[test]
     fn a_ledger_of_version_1_is_brought_to_this_one() {
         let catalog = catalog();
-        let made = Made { schema: true, tables: vec![LedgerTable::Batch, LedgerTable::Reject], is_old: true, ..Made::default() };
+        let made = Made {
+            schema: true,
+            tables: vec![LedgerTable::Batch, LedgerTable::Reject],
+            is_old: true,
+            ..Made::default()
+        };
         let targets = Ledger::of(&catalog).making_targets();
         expect![[r#"
             ALTER TABLE "the ""ledger"""."batch" ADD COLUMN number bigint, ADD COLUMN source jsonb, ADD COLUMN state_key text, DROP COLUMN state;
