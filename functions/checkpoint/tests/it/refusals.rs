@@ -36,6 +36,22 @@ async fn a_wrong_password_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_that_does_not_exist_is_named_and_is_no_matter_of_rights() {
+    let elsewhere = |secret: String| {
+        let mut secret: serde_json::Value = serde_json::from_str(&secret).expect("it is JSON");
+        secret["dbname"] = "nowhere".into();
+        secret.to_string()
+    };
+    let shop = Shop { bed: Testbed::with_warehouse_secret(CATALOGUE, elsewhere).await };
+    let words = [
+        "database \"nowhere\" does not exist",
+        "check the database's name in the secret with the warehouse credentials",
+    ];
+    shop.refuses(Fault::WarehouseNotFound, &words).await;
+    shop.close().await;
+}
+
+#[tokio::test]
 async fn a_table_of_another_shape_is_refused_with_every_difference() {
     let mut shop = Shop::loaded().await;
     shop.bed
