@@ -50,8 +50,9 @@ pub(crate) async fn read(aws: &aws_config::SdkConfig, side: Side, id: &str, plac
     })?;
     answer.secret_string().and_then(|secret| parse(secret, place)).ok_or_else(|| {
         // Nothing of its content may be shown, not even where it stops making sense.
-        let form = "a Postgres URL, or a JSON object with host, username, password and dbname";
-        Error::new(Fault::Misconfigured, format!("the secret {id} of the {side} is not {form}"))
+        let form = "a Postgres URL (postgres://user:password@host:port/database), nor a JSON object with host, username, \
+                    password and dbname";
+        Error::new(Fault::Misconfigured, format!("the secret {id} of the {side} is neither {form}"))
     })
 }
 

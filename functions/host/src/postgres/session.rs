@@ -26,7 +26,7 @@ pub(crate) struct Session<'a> {
 /// Connects and sets the session up.
 ///
 /// # Errors
-/// The side's `Unavailable`, `Busy` or `AccessDenied`.
+/// The side's `Unavailable`, `Busy`, `AccessDenied` or `NotFound`.
 pub(crate) async fn connect(side: Side, options: PgConnectOptions, session: &Session<'_>) -> Result<PgConnection> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
     let doing = format!("cannot connect to the {side} at {place}");

@@ -19,5 +19,6 @@ mod services;
 mod shell;
 mod tls;
 mod truth;
+mod urls;
 mod values;
 mod world;
