@@ -74,18 +74,19 @@ impl Rejects<'_> {
     }
 
     /// Puts the numbers of those whose dimensions are there now into the temporary table `turns`: turn by turn at most one of
-    /// a key, the oldest first. The others are told what they lack now. How many turns there are.
+    /// a key, the oldest first. The others are told what they lack now. How many rows each turn has.
     ///
     /// # Errors
     /// What the warehouse answers.
-    pub async fn take_turns(&self, warehouse: &mut PgConnection, turns: &str, missing: &Missing) -> Result<i64> {
+    pub async fn take_turns(&self, warehouse: &mut PgConnection, turns: &str, missing: &Missing) -> Result<Vec<u64>> {
         let doing = format!("cannot try the rejected rows of {} again", self.target.name);
         rows_written(warehouse, &doing, self.telling_lack(missing)).await?;
         rows_written(warehouse, &doing, self.making_turns(turns, missing)).await?;
-        sqlx::query_scalar(AssertSqlSafe(counting_turns(turns)))
-            .fetch_one(warehouse)
+        let counts: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(counting_turns(turns)))
+            .fetch_all(warehouse)
             .await
-            .map_err(|error| classify(Side::Warehouse, &doing, error))
+            .map_err(|error| classify(Side::Warehouse, &doing, error))?;
+        Ok(counts.into_iter().map(i64::unsigned_abs).collect())
     }
 
     /// The rows of one turn, as a relation of the target's columns to stand in a statement.
@@ -362,7 +363,7 @@ fn json(refused: &[Reject]) -> String {
 }
 
 fn counting_turns(turns: &str) -> String {
-    format!("SELECT coalesce(max(turn), 0) FROM {turns}")
+    format!("SELECT count(*) FROM {turns} GROUP BY turn ORDER BY turn")
 }
 
 #[cfg(test)]
@@ -439,7 +440,7 @@ mod tests {
             CREATE TEMPORARY TABLE pg_temp.turns_2 ON COMMIT DROP AS
             SELECT s."number" AS number, row_number() OVER (PARTITION BY ARRAY[s."left %"::text, s."right ""hand"""::text] ORDER BY s."number") AS turn
               FROM (waiting) AS s LEFT JOIN d ON … WHERE NOT (…)"#]].assert_eq(&rejects.making_turns(TURNS, &missing()).replace(&rejects.waiting(), "(waiting)"));
-        expect!["SELECT coalesce(max(turn), 0) FROM pg_temp.turns_2"].assert_eq(&counting_turns(TURNS));
+        expect!["SELECT count(*) FROM pg_temp.turns_2 GROUP BY turn ORDER BY turn"].assert_eq(&counting_turns(TURNS));
         expect![[r#"(SELECT w."left %", w."right ""hand""", w."s" FROM (waiting) AS w JOIN pg_temp.turns_2 AS t ON t.number = w."number" WHERE t.turn = 3)"#]].assert_eq(&rejects.turn(TURNS, 3).replace(&rejects.waiting(), "(waiting)"));
         expect![[r#"
             DELETE FROM "the ""ledger"""."reject" AS r USING (SELECT w.source_key, max(w.number) AS number FROM "the ""ledger"""."reject" AS w JOIN pg_temp.turns_2 AS t USING (number)

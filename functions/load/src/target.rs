@@ -7,7 +7,7 @@ use host::Host;
 use ledger::{Ledger, Rejects};
 use sqlx::PgConnection;
 
-use crate::merge::{Merged, merge};
+use crate::merge::{Merged, Rows, merge};
 use crate::references;
 use crate::stage::Stage;
 
@@ -64,9 +64,9 @@ impl Load<'_> {
                 rejects.forget_loaded(warehouse, &stage.name).await?;
             }
             let gained = stage.gained(columns_before);
-            let merged = merge(warehouse, catalog, target, &stage.name, &gained).await?;
-            let rows = stage.rows - taken.rows;
-            counts.unchanged += rows.saturating_sub(merged.added + merged.updated + merged.filled);
+            let rows = Rows { relation: &stage.name, count: stage.rows - taken.rows };
+            let merged = merge(warehouse, catalog, target, rows, &gained).await?;
+            counts.unchanged += rows.count.saturating_sub(merged.added + merged.updated + merged.filled);
             (counts.deferred, counts.rejected) = (taken.deferred, taken.rejected);
             add(&mut counts, &merged);
         }
@@ -112,8 +112,9 @@ async fn load_waiting(
 ) -> Result<Merged> {
     let turns = &stage.turns;
     let mut all = Merged::default();
-    for turn in 1..=rejects.take_turns(warehouse, turns, missing).await? {
-        let merged = merge(warehouse, catalog, stage.target, &rejects.turn(turns, turn), &[]).await?;
+    for (turn, count) in (1..).zip(rejects.take_turns(warehouse, turns, missing).await?) {
+        let rows = Rows { relation: &rejects.turn(turns, turn), count };
+        let merged = merge(warehouse, catalog, stage.target, rows, &[]).await?;
         all.added += merged.added;
         all.updated += merged.updated;
     }

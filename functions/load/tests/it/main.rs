@@ -11,5 +11,6 @@ mod owners;
 mod refusals;
 mod rejects;
 mod shop;
+mod swallowed;
 mod values;
 mod waiting;
