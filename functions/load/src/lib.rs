@@ -17,6 +17,7 @@ mod references;
 mod samples;
 mod stage;
 mod state;
+mod surrogate;
 mod target;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ use catalog::{Batch, Catalog, Error, Fault, Ident, Result, Side, Target};
 use host::metrics;
 use host::{Bucket, Host, Needs, RuntimeError};
 use ledger::statement::execute;
-use ledger::{Ledger, Newest};
+use ledger::{Ledger, Newest, Seen};
 use sqlx::PgConnection;
 
 use crate::stage::Stage;
@@ -99,9 +100,8 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
     let constraints = ddl::make_tables(warehouse, catalog).await?;
     let mut targets = BTreeMap::new();
     for (number, target) in catalog.warehouse.targets.iter().enumerate() {
-        let noted = before.get(&target.name).and_then(|seen| seen.noted.as_ref());
-        let (stage, columns) = (Stage::of(target, number), noted.map(|noted| &noted.columns[..]));
-        if let Some(counts) = load_target(request, host, warehouse, &ledger, stage, columns).await? {
+        let (stage, before) = (Stage::of(target, number), before.get(&target.name));
+        if let Some(counts) = load_target(request, host, warehouse, &ledger, stage, before).await? {
             targets.insert(target.name.clone(), counts);
         }
     }
@@ -177,7 +177,7 @@ async fn load_target(
     warehouse: &mut PgConnection,
     ledger: &Ledger<'_>,
     stage: Stage<'_>,
-    columns_before: Option<&[String]>,
+    before: Option<&Seen>,
 ) -> Result<Option<Counts>> {
     let target = stage.target;
     let built = request.targets.get(&target.name).filter(|plan| plan.build);
@@ -186,7 +186,7 @@ async fn load_target(
         None => None,
     };
     let verify_key = built.is_some_and(|plan| plan.verify_key);
-    target::Load { host, ledger, batch: &request.batch, stage, made, verify_key, columns_before }.run(warehouse).await
+    target::Load { host, ledger, batch: &request.batch, stage, made, verify_key, before }.run(warehouse).await
 }
 
 async fn manifest(host: &Host, request: &LoadRequest, target: &Target, plan: &TargetPlan) -> Result<TransformManifest> {

@@ -11,6 +11,7 @@ mod owners;
 mod refusals;
 mod rejects;
 mod shop;
+mod surrogates;
 mod swallowed;
 mod values;
 mod waiting;
