@@ -28,8 +28,9 @@ pub(crate) struct Load<'l> {
 }
 
 impl Load<'_> {
-    /// Brings the target up to date; `None` where neither the batch nor a rejected row has anything for it.
-    pub(crate) async fn run(self, warehouse: &mut PgConnection) -> Result<Option<Counts>> {
+    /// Brings the target up to date; `None` where neither the batch nor a rejected row has anything for it. What a person
+    /// should hear of is added to `alerts`.
+    pub(crate) async fn run(self, warehouse: &mut PgConnection, alerts: &mut Vec<String>) -> Result<Option<Counts>> {
         let Self { host, ledger, batch, stage, made, verify_key, before } = self;
         let (catalog, target) = (&*host.catalog, stage.target);
         let rejects = ledger.rejects(target);
@@ -51,6 +52,7 @@ impl Load<'_> {
             let schema = &catalog.warehouse.schema;
             if let Some(done) = surrogate::put_right(warehouse, schema, &target.name, surrogate_key, is_known).await? {
                 tracing::warn!("{done}");
+                alerts.push(done);
             }
         }
         if has_rejects {

@@ -4,6 +4,7 @@
 //! databases of its own, kept when it fails.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod anew;
 mod columns;
 mod merging;
 mod order;
