@@ -142,7 +142,7 @@ mod tests {
             statement.replace(&rejects.entering_from("rejected", &batch()), "…").replace(&rejects.row("s"), "…");
         expect![[r#"
             WITH missing AS (
-                         SELECT s.ctid AS place, ARRAY[s."left %"::text, s."right ""hand"""::text] AS source_key, … AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred, … AS target_row
+                         SELECT s.ctid AS place, ARRAY[s."left %"::text, CASE WHEN octet_length(s."right ""hand"""::text) > 1000 THEN left(s."right ""hand"""::text, 233) || '...' || encode(sha256(convert_to(s."right ""hand"""::text, 'UTF8')), 'hex') ELSE s."right ""hand"""::text END] AS source_key, … AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred, … AS target_row
                            FROM pg_temp.stage_2 AS s … WHERE …),
                      taken AS (DELETE FROM pg_temp.stage_2 AS s USING missing AS m WHERE s.ctid = m.place
                                RETURNING m.*),
