@@ -52,6 +52,11 @@ async fn look(catalog: &Catalog, warehouse: &mut PgConnection) -> Result<Checkpo
     let ledger = Ledger::of(catalog);
     let own = identity(warehouse, Side::Warehouse).await?;
     let made = ledger.look(warehouse).await?;
+    // Before rights are asked for: one that was renamed by mistake is not to be made.
+    let taken = ledger.taken_elsewhere(warehouse, &made).await?;
+    if !taken.is_empty() {
+        return Err(Error::new(Fault::WarehouseTargetTaken, taken.join("; ")));
+    }
     rights::demand(warehouse, catalog, &made).await?;
     let names = catalog.warehouse.targets.iter().map(|target| &target.name);
     let live = inspect::tables(warehouse, Side::Warehouse, &catalog.warehouse.schema, names).await?;

@@ -11,6 +11,7 @@
 //! ```
 
 mod batch;
+mod elsewhere;
 mod reject;
 pub mod rights;
 #[cfg(test)]

@@ -7,13 +7,20 @@
 
 use catalog::ledger::LedgerTable;
 use catalog::manifest::Reject;
-use catalog::{Batch, Catalog, Ident, Literal, Result, Side, Target};
+use catalog::{Batch, Catalog, Ident, Literal, Result, Side, Target, ValueType};
 use host::postgres::classify;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use crate::failed;
 use crate::statement::{join, rows_written};
+
+/// The longest key as the ledger has it, in bytes: beside it the index has the names of pipeline and target.
+const MAX_KEY_BYTES: usize = 2_000;
+/// What a part of a key may always have.
+const MIN_PART_BYTES: usize = 80;
+/// `...` and a hash in hexadecimal digits.
+const HASH_BYTES: usize = 67;
 
 /// The rejected rows of one target.
 #[derive(Clone, Copy, Debug)]
@@ -74,18 +81,19 @@ impl Rejects<'_> {
     }
 
     /// Puts the numbers of those whose dimensions are there now into the temporary table `turns`: turn by turn at most one of
-    /// a key, the oldest first. The others are told what they lack now. How many turns there are.
+    /// a key, the oldest first. The others are told what they lack now. How many rows each turn has.
     ///
     /// # Errors
     /// What the warehouse answers.
-    pub async fn take_turns(&self, warehouse: &mut PgConnection, turns: &str, missing: &Missing) -> Result<i64> {
+    pub async fn take_turns(&self, warehouse: &mut PgConnection, turns: &str, missing: &Missing) -> Result<Vec<u64>> {
         let doing = format!("cannot try the rejected rows of {} again", self.target.name);
         rows_written(warehouse, &doing, self.telling_lack(missing)).await?;
         rows_written(warehouse, &doing, self.making_turns(turns, missing)).await?;
-        sqlx::query_scalar(AssertSqlSafe(counting_turns(turns)))
-            .fetch_one(warehouse)
+        let counts: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(counting_turns(turns)))
+            .fetch_all(warehouse)
             .await
-            .map_err(|error| classify(Side::Warehouse, &doing, error))
+            .map_err(|error| classify(Side::Warehouse, &doing, error))?;
+        Ok(counts.into_iter().map(i64::unsigned_abs).collect())
     }
 
     /// The rows of one turn, as a relation of the target's columns to stand in a statement.
@@ -162,7 +170,23 @@ impl Rejects<'_> {
     /// The source key of a row of `alias`, as it stands in the ledger.
     #[must_use]
     pub fn key(&self, alias: &str) -> String {
-        format!("ARRAY[{}]", join(&self.target.key, ", ", |column| format!("{alias}.{column}::text")))
+        let part = |name: &Ident| {
+            let text = format!("{alias}.{}::text", name.sql());
+            let is_text = self.target.column(name.as_str()).is_some_and(|column| column.value == ValueType::Text);
+            if is_text { self.shortened(&text) } else { text }
+        };
+        format!("ARRAY[{}]", self.target.key.iter().map(part).collect::<Vec<_>>().join(", "))
+    }
+
+    /// A part of a key as the ledger has it. An index takes no row of more than 2,704 bytes: what is longer than the part's
+    /// share of it stands as its beginning and its hash, and whole in the row.
+    fn shortened(&self, text: &str) -> String {
+        let most = (MAX_KEY_BYTES / self.target.key.len().max(1)).max(MIN_PART_BYTES);
+        // A letter has four bytes at most.
+        let beginning = (most - HASH_BYTES) / 4;
+        format!(
+            "CASE WHEN octet_length({text}) > {most} THEN left({text}, {beginning}) || '...' || encode(sha256(convert_to({text}, 'UTF8')), 'hex') ELSE {text} END"
+        )
     }
 
     /// What a row of `alias` would be in the target, as it stands in the ledger.
@@ -243,11 +267,12 @@ impl Rejects<'_> {
             "DELETE FROM {reject} AS r
  WHERE {own}
    AND NOT EXISTS (SELECT FROM {stage} AS s WHERE {key} = r.source_key)
-   AND NOT EXISTS (SELECT FROM {REFUSED} AS e
+   AND NOT EXISTS (SELECT FROM {refused} AS e
                     WHERE e.source_key = r.source_key AND (NOT e.is_nameless OR e.source_row = r.source_row))",
             reject = self.table(),
             own = self.own(),
             key = self.key("s"),
+            refused = self.refused(),
         )
     }
 
@@ -314,7 +339,7 @@ SELECT s.{number} AS number, row_number() OVER (PARTITION BY {key} ORDER BY s.{n
             "WITH e AS (
     SELECT i.*, row_number() OVER (PARTITION BY i.source_key ORDER BY i.place DESC) AS from_last,
            row_number() OVER (PARTITION BY i.source_key, i.reason, i.source_row ORDER BY i.place) AS nth
-      FROM {REFUSED} AS i),
+      FROM {refused} AS i),
 replaced AS (
     DELETE FROM {reject} AS r USING e
      WHERE {own} AND r.source_key = e.source_key AND NOT e.is_nameless AND e.from_last = 1
@@ -336,6 +361,7 @@ SELECT {values}, e.source_key, e.reason, e.source_row, {definition}, {batch}
             definition = self.definition(),
             batch = Literal(batch.name.as_str()),
             newest = self.newest("e"),
+            refused = self.refused(),
         )
     }
 
@@ -347,14 +373,19 @@ SELECT {values}, e.source_key, e.reason, e.source_row, {definition}, {batch}
             Literal(batch.name.as_str())
         )
     }
-}
 
-/// The rows of `$1`, which are refused rows as JSON.
-const REFUSED: &str = "(SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
+    /// The rows of `$1`, which are refused rows as JSON.
+    fn refused(&self) -> String {
+        format!(
+            "(SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
                     j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
                FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
-                    LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
-                               FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k)";
+                    LATERAL (SELECT array_agg({part} ORDER BY p.place) AS source_key
+                               FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k)",
+            part = self.shortened("p.part"),
+        )
+    }
+}
 
 fn json(refused: &[Reject]) -> String {
     let rows: Vec<Value> = refused.iter().map(|reject| serde_json::json!(reject)).collect();
@@ -362,7 +393,7 @@ fn json(refused: &[Reject]) -> String {
 }
 
 fn counting_turns(turns: &str) -> String {
-    format!("SELECT coalesce(max(turn), 0) FROM {turns}")
+    format!("SELECT count(*) FROM {turns} GROUP BY turn ORDER BY turn")
 }
 
 #[cfg(test)]
@@ -392,7 +423,7 @@ mod tests {
                   FROM (SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
                                 j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
                            FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
-                                LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                                LATERAL (SELECT array_agg(CASE WHEN octet_length(p.part) > 1000 THEN left(p.part, 233) || '...' || encode(sha256(convert_to(p.part, 'UTF8')), 'hex') ELSE p.part END ORDER BY p.place) AS source_key
                                            FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k) AS i),
             replaced AS (
                 DELETE FROM "the ""ledger"""."reject" AS r USING e
@@ -437,9 +468,9 @@ mod tests {
         .assert_eq(&rejects.telling_lack(&missing()).replace(&rejects.waiting(), "(waiting)"));
         expect![[r#"
             CREATE TEMPORARY TABLE pg_temp.turns_2 ON COMMIT DROP AS
-            SELECT s."number" AS number, row_number() OVER (PARTITION BY ARRAY[s."left %"::text, s."right ""hand"""::text] ORDER BY s."number") AS turn
+            SELECT s."number" AS number, row_number() OVER (PARTITION BY ARRAY[s."left %"::text, CASE WHEN octet_length(s."right ""hand"""::text) > 1000 THEN left(s."right ""hand"""::text, 233) || '...' || encode(sha256(convert_to(s."right ""hand"""::text, 'UTF8')), 'hex') ELSE s."right ""hand"""::text END] ORDER BY s."number") AS turn
               FROM (waiting) AS s LEFT JOIN d ON … WHERE NOT (…)"#]].assert_eq(&rejects.making_turns(TURNS, &missing()).replace(&rejects.waiting(), "(waiting)"));
-        expect!["SELECT coalesce(max(turn), 0) FROM pg_temp.turns_2"].assert_eq(&counting_turns(TURNS));
+        expect!["SELECT count(*) FROM pg_temp.turns_2 GROUP BY turn ORDER BY turn"].assert_eq(&counting_turns(TURNS));
         expect![[r#"(SELECT w."left %", w."right ""hand""", w."s" FROM (waiting) AS w JOIN pg_temp.turns_2 AS t ON t.number = w."number" WHERE t.turn = 3)"#]].assert_eq(&rejects.turn(TURNS, 3).replace(&rejects.waiting(), "(waiting)"));
         expect![[r#"
             DELETE FROM "the ""ledger"""."reject" AS r USING (SELECT w.source_key, max(w.number) AS number FROM "the ""ledger"""."reject" AS w JOIN pg_temp.turns_2 AS t USING (number)
@@ -451,15 +482,15 @@ mod tests {
     fn what_is_loaded_or_gone_is_rejected_no_longer() {
         let catalog = catalog();
         let rejects = Ledger::of(&catalog).rejects(&catalog.warehouse.targets[1]);
-        expect![[r#"DELETE FROM "the ""ledger"""."reject" AS r USING pg_temp.stage_2 AS s WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = ARRAY[s."left %"::text, s."right ""hand"""::text]"#]].assert_eq(&rejects.forgetting_loaded(STAGE));
+        expect![[r#"DELETE FROM "the ""ledger"""."reject" AS r USING pg_temp.stage_2 AS s WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.source_key = ARRAY[s."left %"::text, CASE WHEN octet_length(s."right ""hand"""::text) > 1000 THEN left(s."right ""hand"""::text, 233) || '...' || encode(sha256(convert_to(s."right ""hand"""::text, 'UTF8')), 'hex') ELSE s."right ""hand"""::text END]"#]].assert_eq(&rejects.forgetting_loaded(STAGE));
         expect![[r#"
             DELETE FROM "the ""ledger"""."reject" AS r
              WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"')
-               AND NOT EXISTS (SELECT FROM pg_temp.stage_2 AS s WHERE ARRAY[s."left %"::text, s."right ""hand"""::text] = r.source_key)
+               AND NOT EXISTS (SELECT FROM pg_temp.stage_2 AS s WHERE ARRAY[s."left %"::text, CASE WHEN octet_length(s."right ""hand"""::text) > 1000 THEN left(s."right ""hand"""::text, 233) || '...' || encode(sha256(convert_to(s."right ""hand"""::text, 'UTF8')), 'hex') ELSE s."right ""hand"""::text END] = r.source_key)
                AND NOT EXISTS (SELECT FROM (SELECT k.source_key, array_position(k.source_key, NULL) IS NOT NULL AS is_nameless,
                                 j.r ->> 'reason' AS reason, j.r -> 'row' AS source_row, j.place
                            FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS j (r, place),
-                                LATERAL (SELECT array_agg(p.part ORDER BY p.place) AS source_key
+                                LATERAL (SELECT array_agg(CASE WHEN octet_length(p.part) > 1000 THEN left(p.part, 233) || '...' || encode(sha256(convert_to(p.part, 'UTF8')), 'hex') ELSE p.part END ORDER BY p.place) AS source_key
                                            FROM jsonb_array_elements_text(j.r -> 'key') WITH ORDINALITY AS p (part, place)) AS k) AS e
                                 WHERE e.source_key = r.source_key AND (NOT e.is_nameless OR e.source_row = r.source_row))"#]].assert_eq(&rejects.forgetting_gone(STAGE));
     }

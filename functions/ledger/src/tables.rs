@@ -1,7 +1,7 @@
 //! The ledger's tables: looked for, made, and brought to this version from the first.
 
 use catalog::ledger::LedgerTable;
-use catalog::{Error, Fault, Result, Side};
+use catalog::{Error, Fault, Ident, Result, Side};
 use host::postgres::classify;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
@@ -11,8 +11,8 @@ use crate::statement::execute;
 /// Takes the lock of the schema until the transaction ends, whatever pipelines it serves.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('datadetox ledger'), hashtext($1))";
 
-/// Asks for the schema `$1` and the tables `$2`, without a right to any of them. What version 1 kept of a batch was a
-/// column of its own.
+/// Asks for the schema `$1` and the tables `$2`, without a right to any of them, and for every schema in which a ledger can
+/// be read. What version 1 kept of a batch was a column of its own.
 const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) AS schema,
         ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = $1 AND c.relname = ANY ($2)) AS tables,
@@ -20,7 +20,14 @@ const LOOK: &str = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1) 
                  WHERE n.nspname = $1 AND c.relname = 'batch' AND a.attname = 'state' AND NOT a.attisdropped) AS is_old,
         (SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
           WHERE n.nspname = $1 AND c.relname = 'batch' AND NOT a.attisdropped
-            AND a.attname IN ('pipeline', 'batch', 'started', 'committed_at', 'result')) AS own_columns";
+            AND a.attname IN ('pipeline', 'batch', 'started', 'committed_at', 'result')) AS own_columns,
+        ARRAY(SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE c.relname = 'target' AND c.relkind IN ('r', 'p')
+                 AND c.relpersistence <> 't' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid)
+                 AND (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                         AND (a.attname, a.atttypid::regtype::text) IN (('schema_name', 'text'), ('target', 'text'), ('pipeline', 'text'),
+                                 ('relation', 'oid'), ('file', 'bigint'), ('rows', 'bigint'), ('batch', 'text'))) = 7
+               ORDER BY n.nspname) AS readable";
 
 /// What there is of a ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +38,8 @@ pub struct Made {
     pub tables: Vec<LedgerTable>,
     /// Whether version 1 made them.
     pub is_old: bool,
+    /// Every schema of the warehouse in which the role can read whose the targets are: this one's, and those of others.
+    pub readable: Vec<Ident>,
 }
 
 impl Made {
@@ -66,7 +75,10 @@ impl Ledger<'_> {
                 format!("{schema}.batch is not the pipeline's: give [warehouse] ledger the name of another schema");
             return Err(Error::new(Fault::WarehouseSchemaMismatch, what));
         }
+        let readable: Vec<String> = row.try_get("readable").map_err(failed)?;
         Ok(Made {
+            // Of a name that is none no statement can be made.
+            readable: readable.into_iter().filter_map(|name| Ident::new(name).ok()).collect(),
             schema: row.try_get("schema").map_err(failed)?,
             tables: LedgerTable::ALL
                 .into_iter()
@@ -281,7 +293,12 @@ mod tests {
     #[test]
     fn a_ledger_of_version_1_is_brought_to_this_one() {
         let catalog = catalog();
-        let made = Made { schema: true, tables: vec![LedgerTable::Batch, LedgerTable::Reject], is_old: true };
+        let made = Made {
+            schema: true,
+            tables: vec![LedgerTable::Batch, LedgerTable::Reject],
+            is_old: true,
+            ..Made::default()
+        };
         let targets = Ledger::of(&catalog).making_targets();
         expect![[r#"
             ALTER TABLE "the ""ledger"""."batch" ADD COLUMN number bigint, ADD COLUMN source jsonb, ADD COLUMN state_key text, DROP COLUMN state;
@@ -303,7 +320,7 @@ mod tests {
     #[test]
     fn a_ledger_that_lost_a_table_forgets_what_it_knew_of_the_source() {
         let catalog = catalog();
-        let made = Made { schema: true, tables: vec![LedgerTable::Batch, LedgerTable::Target], is_old: false };
+        let made = Made { schema: true, tables: vec![LedgerTable::Batch, LedgerTable::Target], ..Made::default() };
         let rejects = Ledger::of(&catalog).making_rejects();
         expect![[r#"
             UPDATE "the ""ledger"""."batch" SET source = NULL, state_key = NULL;

@@ -10,6 +10,7 @@
 //! # }
 //! ```
 
+mod calendar;
 mod ddl;
 mod merge;
 mod references;
@@ -17,6 +18,7 @@ mod references;
 mod samples;
 mod stage;
 mod state;
+mod surrogate;
 mod target;
 
 use std::collections::BTreeMap;
@@ -30,7 +32,7 @@ use catalog::{Batch, Catalog, Error, Fault, Ident, Result, Side, Target};
 use host::metrics;
 use host::{Bucket, Host, Needs, RuntimeError};
 use ledger::statement::execute;
-use ledger::{Ledger, Newest};
+use ledger::{Ledger, Newest, Seen};
 use sqlx::PgConnection;
 
 use crate::stage::Stage;
@@ -97,13 +99,19 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
     }
     let before = ledger.targets(warehouse).await?;
     let constraints = ddl::make_tables(warehouse, catalog).await?;
-    let mut targets = BTreeMap::new();
+    let (mut targets, mut alerts) = (BTreeMap::new(), Vec::new());
     for (number, target) in catalog.warehouse.targets.iter().enumerate() {
-        let noted = before.get(&target.name).and_then(|seen| seen.noted.as_ref());
-        let (stage, columns) = (Stage::of(target, number), noted.map(|noted| &noted.columns[..]));
-        if let Some(counts) = load_target(request, host, warehouse, &ledger, stage, columns).await? {
+        let (stage, before) = (Stage::of(target, number), before.get(&target.name));
+        if let Some(counts) = load_target(request, host, warehouse, &ledger, stage, before, &mut alerts).await? {
             targets.insert(target.name.clone(), counts);
         }
+    }
+    for (dimension, facts) in made_anew(request, catalog, &before) {
+        let filled = calendar::fill(warehouse, catalog, dimension, &facts).await?;
+        if filled > 0 {
+            targets.entry(dimension.name.clone()).or_default().added += filled;
+        }
+        alerts.extend(references::dangling(warehouse, catalog, dimension, &facts).await?);
     }
     constraints.add(warehouse).await?;
     ledger
@@ -112,7 +120,7 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
     let waiting = ledger.waiting(warehouse).await?;
     // Before the transaction ends: whoever sees the batch finds what it knew of the source.
     let state = state::write(host, state::of(request, catalog, &targets)).await?;
-    let loaded = summary(&request.batch, targets, waiting);
+    let loaded = summary(&request.batch, targets, waiting, alerts);
     ledger.enter(warehouse, request, newest.as_ref(), &state, &loaded).await?;
     execute(warehouse, "cannot commit", "COMMIT").await?;
     Ok(loaded)
@@ -159,12 +167,38 @@ fn is_rebuilt(request: &LoadRequest, target: &Ident) -> bool {
     request.targets.get(target).is_some_and(|plan| plan.rebuild)
 }
 
+/// The dimensions that this batch makes anew, or of which nothing was noted, each with the facts that refer to it and were
+/// there before: they may have rows of which the source no longer has the dimension's.
+fn made_anew<'c>(
+    request: &LoadRequest,
+    catalog: &'c Catalog,
+    before: &BTreeMap<Ident, Seen>,
+) -> Vec<(&'c Target, Vec<&'c Target>)> {
+    let is_new = |target: &Target| {
+        let is_known = before.get(&target.name).is_some_and(|seen| seen.place.is_some() && seen.noted.is_some());
+        !is_known || is_rebuilt(request, &target.name)
+    };
+    let was_there = |target: &Target| before.get(&target.name).is_some_and(|seen| seen.place.is_some());
+    let targets = || catalog.warehouse.targets.iter().map(|target| &**target);
+    let with_facts = |dimension: &'c Target| {
+        let refers = |fact: &&Target| fact.references().any(|(_, to)| to.dimension == dimension.name);
+        (dimension, targets().filter(|fact| was_there(fact)).filter(refers).collect())
+    };
+    targets()
+        .filter(|target| is_new(target))
+        .map(with_facts)
+        .filter(|(_, facts): &(_, Vec<_>)| !facts.is_empty())
+        .collect()
+}
+
 fn superseded() -> Loaded {
     Loaded {
         status: LoadStatus::Superseded,
         targets: BTreeMap::new(),
         rejected: 0,
         waiting: 0,
+        alerts: Vec::new(),
+        noticed: false,
         committed_at: None,
         freshness_ms: None,
     }
@@ -177,7 +211,8 @@ async fn load_target(
     warehouse: &mut PgConnection,
     ledger: &Ledger<'_>,
     stage: Stage<'_>,
-    columns_before: Option<&[String]>,
+    before: Option<&Seen>,
+    alerts: &mut Vec<String>,
 ) -> Result<Option<Counts>> {
     let target = stage.target;
     let built = request.targets.get(&target.name).filter(|plan| plan.build);
@@ -186,7 +221,7 @@ async fn load_target(
         None => None,
     };
     let verify_key = built.is_some_and(|plan| plan.verify_key);
-    target::Load { host, ledger, batch: &request.batch, stage, made, verify_key, columns_before }.run(warehouse).await
+    target::Load { host, ledger, batch: &request.batch, stage, made, verify_key, before }.run(warehouse, alerts).await
 }
 
 async fn manifest(host: &Host, request: &LoadRequest, target: &Target, plan: &TargetPlan) -> Result<TransformManifest> {
@@ -204,7 +239,7 @@ fn rows_added(catalog: &Catalog, targets: &BTreeMap<Ident, Counts>) -> BTreeMap<
     targets.iter().map(|(target, counts)| (target.clone(), counts.added + versions(target, counts))).collect()
 }
 
-fn summary(batch: &Batch, targets: BTreeMap<Ident, Counts>, waiting: u64) -> Loaded {
+fn summary(batch: &Batch, targets: BTreeMap<Ident, Counts>, waiting: u64, alerts: Vec<String>) -> Loaded {
     let committed_at = host::now();
     let behind = committed_at.signed_duration_since(batch.started);
     Loaded {
@@ -212,6 +247,8 @@ fn summary(batch: &Batch, targets: BTreeMap<Ident, Counts>, waiting: u64) -> Loa
         rejected: targets.values().map(|counts| counts.rejected).sum(),
         targets,
         waiting,
+        noticed: !alerts.is_empty(),
+        alerts,
         committed_at: Some(committed_at),
         freshness_ms: Some(u64::try_from(behind.num_milliseconds()).unwrap_or_default()),
     }

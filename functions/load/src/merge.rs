@@ -1,6 +1,6 @@
 //! New rows into a table, set by set: R3 for what is there already.
 
-use catalog::{Catalog, Ident, Result, Side, Target, TargetKind, ValueType, qualified};
+use catalog::{Catalog, Error, Fault, Ident, Result, Side, Target, TargetKind, ValueType, qualified};
 use host::postgres::classify;
 use ledger::statement::{counts, join, list, list_of, rows_written};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -16,35 +16,64 @@ pub(crate) struct Merged {
     pub(crate) filled: u64,
 }
 
-/// Brings the rows of a relation of the target's columns into its table; what is there already is not written again.
-/// `gained` are the columns that the table had not at the last load.
+/// Rows to merge.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'r> {
+    /// A relation of the target's columns, as it stands in a statement.
+    pub(crate) relation: &'r str,
+    /// How many it has.
+    pub(crate) count: u64,
+}
+
+/// Brings rows into the target's table; what is there already is not written again. `gained` are the columns that the table
+/// had not at the last load.
+///
+/// # Errors
+/// `Warehouse.Refused` where the warehouse took rows and did not keep them, else what it answers.
 pub(crate) async fn merge(
     warehouse: &mut PgConnection,
     catalog: &Catalog,
     target: &Target,
-    rows: &str,
+    rows: Rows<'_>,
     gained: &[&Ident],
 ) -> Result<Merged> {
     let doing = format!("cannot merge {}", target.name);
     let failed = |error| classify(Side::Warehouse, &doing, error);
-    let merge = Merge { table: qualified(&catalog.warehouse.schema, &target.name), target, rows };
+    let merge = Merge { table: qualified(&catalog.warehouse.schema, &target.name), target, rows: rows.relation };
     let asked = sqlx::query_scalar(AssertSqlSafe(merge.is_empty()));
     if asked.fetch_one(&mut *warehouse).await.map_err(failed)? {
-        let added = rows_written(warehouse, &doing, merge.insert()).await?;
-        return Ok(Merged { added, ..Merged::default() });
+        let written = rows_written(warehouse, &doing, merge.insert()).await?;
+        if written < rows.count {
+            let [there] = counts(warehouse, &doing, merge.counting()).await?;
+            demand_all(&doing, rows.count, rows.count.saturating_sub(there))?;
+        }
+        return Ok(Merged { added: rows.count, ..Merged::default() });
     }
     let mut filled = 0;
-    let statement = match &target.kind {
-        TargetKind::Dimension => merge.upsert(),
-        TargetKind::Fact { surrogate_key } => {
-            if !gained.is_empty() {
-                filled = rows_written(warehouse, &doing, merge.fill(surrogate_key, gained)).await?;
-            }
-            merge.append_versions(surrogate_key)
-        }
-    };
-    let [added, updated] = counts(warehouse, &doing, statement).await?;
+    if let TargetKind::Fact { surrogate_key } = &target.kind
+        && !gained.is_empty()
+    {
+        filled = rows_written(warehouse, &doing, merge.fill(surrogate_key, gained)).await?;
+    }
+    let [added, updated, written] = counts(warehouse, &doing, merge.write()).await?;
+    if written < added + updated {
+        let [left] = counts(warehouse, &doing, merge.counting_changed()).await?;
+        demand_all(&doing, added + updated, left)?;
+    }
     Ok(Merged { added, updated, filled })
+}
+
+/// Refuses a table that is without rows which it took. One whose trigger puts them into a child has them.
+fn demand_all(doing: &str, meant: u64, missing: u64) -> Result<()> {
+    if missing == 0 {
+        return Ok(());
+    }
+    let rows = if meant == 1 { "row" } else { "rows" };
+    let what = format!(
+        "{doing}: the table did not keep {missing} of {meant} {rows} that it took: a trigger or rule of the warehouse \
+         swallowed them"
+    );
+    Err(Error::new(Fault::WarehouseRefused, what))
 }
 
 /// The statements of one merge.
@@ -88,49 +117,84 @@ impl Merge<'_> {
         format!("INSERT INTO {} ({columns}) SELECT {columns} FROM {} AS s", self.table, self.rows)
     }
 
-    /// R3 for dimensions: a row is written only where it differs.
-    fn upsert(&self) -> String {
-        let (table, rows, columns) = (&self.table, self.rows, list(self.columns()));
-        let values: Vec<&Ident> = self.columns().filter(|column| !self.target.key.contains(column)).collect();
-        let on_conflict = if values.is_empty() {
-            "DO NOTHING".to_owned()
-        } else {
-            format!(
-                "DO UPDATE SET {} WHERE {} IS DISTINCT FROM {}",
-                join(values.iter().copied(), ", ", |column| format!("{column} = excluded.{column}")),
-                self.compared("known", values.iter().copied()),
-                self.compared("excluded", values.iter().copied()),
-            )
+    fn counting(&self) -> String {
+        format!("SELECT count(*) FROM {}", self.table)
+    }
+
+    /// Writes what [`Merge::changed`] finds; how many keys are new, how many are known, and how many rows were written.
+    fn write(&self) -> String {
+        let columns = list(self.columns());
+        let rest = match &self.target.kind {
+            TargetKind::Dimension => format!(" ON CONFLICT ({}) {}", list(&self.target.key), self.on_conflict()),
+            TargetKind::Fact { .. } => format!(" ORDER BY {}", list(&self.target.key)),
         };
-        // A row that was inserted, not updated, has no xmax.
         format!(
-            "WITH merged AS (INSERT INTO {table} AS known ({columns}) SELECT {columns} FROM {rows} AS s
-                         ON CONFLICT ({key}) {on_conflict} RETURNING known.xmax = 0 AS added)
-         SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged",
-            key = list(&self.target.key),
+            "WITH changed AS MATERIALIZED (
+             {changed}),
+         written AS (INSERT INTO {table} ({columns}) SELECT {columns} FROM changed{rest} RETURNING 1)
+         SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL), (SELECT count(*) FROM written) FROM changed",
+            changed = self.changed(),
+            table = self.table,
+        )
+    }
+
+    fn counting_changed(&self) -> String {
+        format!("SELECT count(*) FROM ({}) AS c", self.changed())
+    }
+
+    /// The rows that differ from what is there, each with the place of what it differs from: `ctid` is a name that no column
+    /// can have.
+    fn changed(&self) -> String {
+        match &self.target.kind {
+            TargetKind::Dimension => self.changed_rows(),
+            TargetKind::Fact { surrogate_key } => self.changed_versions(surrogate_key),
+        }
+    }
+
+    /// R3 for dimensions: a row is written only where it differs.
+    fn changed_rows(&self) -> String {
+        let values: Vec<&Ident> = self.values().collect();
+        let differs = if values.is_empty() {
+            String::new()
+        } else {
+            let (known, staged) = (self.compared("k", values.iter().copied()), self.compared("s", values));
+            format!(" OR {known} IS DISTINCT FROM {staged}")
+        };
+        format!(
+            "SELECT {staged}, k.ctid
+               FROM {rows} AS s
+               LEFT JOIN {table} AS k ON {same_key}
+              WHERE k.ctid IS NULL{differs}",
+            staged = list_of("s", self.columns()),
+            rows = self.rows,
+            table = self.table,
+            same_key = join(&self.target.key, " AND ", |column| format!("k.{column} = s.{column}")),
         )
     }
 
     /// R3 for facts: a version is added only where it differs from the newest of its key, so that A → B → A gives three
     /// versions and A → A one.
-    fn append_versions(&self, surrogate_key: &Ident) -> String {
-        let columns = list(self.columns());
+    fn changed_versions(&self, surrogate_key: &Ident) -> String {
         format!(
-            "WITH changed AS MATERIALIZED (
-             SELECT {staged}, n.ctid
+            "SELECT {staged}, n.ctid
                FROM {rows} AS s
                LEFT JOIN LATERAL ({newest}) AS n ON true
-              WHERE n.ctid IS NULL OR {of_newest} IS DISTINCT FROM {of_staged}),
-         added AS (INSERT INTO {table} ({columns}) SELECT {columns} FROM changed ORDER BY {order})
-         SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL) FROM changed",
+              WHERE n.ctid IS NULL OR {of_newest} IS DISTINCT FROM {of_staged}",
             staged = list_of("s", self.columns()),
             rows = self.rows,
             newest = self.newest(surrogate_key),
             of_newest = self.compared("n", self.columns()),
             of_staged = self.compared("s", self.columns()),
-            table = self.table,
-            order = list(&self.target.key),
         )
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Ident> {
+        self.columns().filter(|column| !self.target.key.contains(column))
+    }
+
+    fn on_conflict(&self) -> String {
+        let values = join(self.values(), ", ", |column| format!("{column} = excluded.{column}"));
+        if values.is_empty() { "DO NOTHING".to_owned() } else { format!("DO UPDATE SET {values}") }
     }
 
     /// The values of new columns into the newest version of each key, where the others are what they were.
@@ -185,21 +249,30 @@ mod tests {
         let merge = merge(&catalog.warehouse.targets[0]);
         expect![[r#"SELECT NOT EXISTS (SELECT FROM "s"."t")"#]].assert_eq(&merge.is_empty());
         expect![[r#"INSERT INTO "s"."t" ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM new_rows AS s"#]].assert_eq(&merge.insert());
+        expect![[r#"SELECT count(*) FROM "s"."t""#]].assert_eq(&merge.counting());
     }
 
     #[test]
     fn a_dimension_is_written_where_it_differs() {
         let catalog = catalog();
         expect![[r#"
-            WITH merged AS (INSERT INTO "s"."t" AS known ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM new_rows AS s
-                                     ON CONFLICT ("the id") DO UPDATE SET "reason" = excluded."reason", "excluded" = excluded."excluded" WHERE (known."reason" COLLATE "C", known."excluded") IS DISTINCT FROM (excluded."reason" COLLATE "C", excluded."excluded") RETURNING known.xmax = 0 AS added)
-                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]].assert_eq(&merge(&catalog.warehouse.targets[0]).upsert());
+            WITH changed AS MATERIALIZED (
+                         SELECT s."the id", s."reason", s."excluded", k.ctid
+                           FROM new_rows AS s
+                           LEFT JOIN "s"."t" AS k ON k."the id" = s."the id"
+                          WHERE k.ctid IS NULL OR (k."reason" COLLATE "C", k."excluded") IS DISTINCT FROM (s."reason" COLLATE "C", s."excluded")),
+                     written AS (INSERT INTO "s"."t" ("the id", "reason", "excluded") SELECT "the id", "reason", "excluded" FROM changed ON CONFLICT ("the id") DO UPDATE SET "reason" = excluded."reason", "excluded" = excluded."excluded" RETURNING 1)
+                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL), (SELECT count(*) FROM written) FROM changed"#]].assert_eq(&merge(&catalog.warehouse.targets[0]).write());
         // A key and nothing else cannot differ.
         expect![[r#"
-            WITH merged AS (INSERT INTO "s"."t" AS known ("s") SELECT "s" FROM new_rows AS s
-                                     ON CONFLICT ("s") DO NOTHING RETURNING known.xmax = 0 AS added)
-                     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE NOT added) FROM merged"#]]
-        .assert_eq(&merge(&catalog.warehouse.targets[1]).upsert());
+            WITH changed AS MATERIALIZED (
+                         SELECT s."s", k.ctid
+                           FROM new_rows AS s
+                           LEFT JOIN "s"."t" AS k ON k."s" = s."s"
+                          WHERE k.ctid IS NULL),
+                     written AS (INSERT INTO "s"."t" ("s") SELECT "s" FROM changed ON CONFLICT ("s") DO NOTHING RETURNING 1)
+                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL), (SELECT count(*) FROM written) FROM changed"#]]
+        .assert_eq(&merge(&catalog.warehouse.targets[1]).write());
     }
 
     #[test]
@@ -214,8 +287,8 @@ mod tests {
                            LEFT JOIN LATERAL (SELECT f."left %", f."right ""hand""", f."s", f."d0", f."c", f."reason", f."known", f.tableoid, f.ctid FROM "s"."t" AS f
                                                WHERE f."left %" = s."left %" AND f."right ""hand""" = s."right ""hand""" ORDER BY f."n o" DESC LIMIT 1) AS n ON true
                           WHERE n.ctid IS NULL OR (n."left %", n."right ""hand""" COLLATE "C", n."s", n."d0", n."c", n."reason" COLLATE "C", n."known" COLLATE "C") IS DISTINCT FROM (s."left %", s."right ""hand""" COLLATE "C", s."s", s."d0", s."c", s."reason" COLLATE "C", s."known" COLLATE "C")),
-                     added AS (INSERT INTO "s"."t" ("left %", "right ""hand""", "s", "d0", "c", "reason", "known") SELECT "left %", "right ""hand""", "s", "d0", "c", "reason", "known" FROM changed ORDER BY "left %", "right ""hand""")
-                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL) FROM changed"#]].assert_eq(&merge(fact).append_versions(surrogate_key));
+                     written AS (INSERT INTO "s"."t" ("left %", "right ""hand""", "s", "d0", "c", "reason", "known") SELECT "left %", "right ""hand""", "s", "d0", "c", "reason", "known" FROM changed ORDER BY "left %", "right ""hand""" RETURNING 1)
+                     SELECT count(*) FILTER (WHERE ctid IS NULL), count(*) FILTER (WHERE ctid IS NOT NULL), (SELECT count(*) FROM written) FROM changed"#]].assert_eq(&merge(fact).write());
         let gained: Vec<&Ident> = fact.columns.iter().map(|column| &column.name).skip(5).collect();
         expect![[r#"
             UPDATE "s"."t" AS f SET "reason" = s."reason", "known" = s."known"

@@ -1,6 +1,6 @@
 //! Rows whose dimension is missing (R6): deferred where the next batch brings them again, else rejected with the reason.
 
-use catalog::{Batch, Catalog, Literal, Result, Target, Window, qualified};
+use catalog::{Batch, Catalog, Ident, Literal, Reference, Result, Target, Window, qualified};
 use ledger::statement::counts;
 use ledger::{Missing, Rejects};
 use sqlx::PgConnection;
@@ -52,6 +52,40 @@ pub(crate) fn missing(catalog: &Catalog, target: &Target) -> Option<Missing> {
     }
     let reason = format!("concat_ws('; ', {})", reasons.join(", "));
     (!conditions.is_empty()).then(|| Missing { joins: joins.join(" "), condition: conditions.join(" OR "), reason })
+}
+
+/// What refers to nothing in a dimension, a sentence for each column of these facts that has such rows.
+pub(crate) async fn dangling(
+    warehouse: &mut PgConnection,
+    catalog: &Catalog,
+    dimension: &Target,
+    facts: &[&Target],
+) -> Result<Vec<String>> {
+    let (doing, mut told) = (format!("cannot look for what refers to {}", dimension.name), Vec::new());
+    for fact in facts {
+        for (column, reference) in fact.references().filter(|(_, to)| to.dimension == dimension.name) {
+            let statement = counting_dangling(catalog, fact, &column.name, reference);
+            let [rows] = counts(warehouse, &doing, statement).await?;
+            if rows > 0 {
+                let refer = if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+                let verb = if rows == 1 { "refers" } else { "refer" };
+                told.push(format!(
+                    "{refer} of {} {verb} by {} to what is not in {}, which was made anew from what the source still has",
+                    fact.name, column.name, dimension.name
+                ));
+            }
+        }
+    }
+    Ok(told)
+}
+
+fn counting_dangling(catalog: &Catalog, fact: &Target, column: &Ident, reference: &Reference) -> String {
+    let (schema, name, key) = (&catalog.warehouse.schema, column.sql(), reference.key.sql());
+    format!(
+        "SELECT count(*) FROM {} AS s LEFT JOIN {} AS d ON d.{key} = s.{name} WHERE s.{name} IS NOT NULL AND d.{key} IS NULL",
+        qualified(schema, &fact.name),
+        qualified(schema, &reference.dimension),
+    )
 }
 
 /// What is kept of a row is made before the row is deleted, so that no name of a column stands beside one of ours.
@@ -108,7 +142,7 @@ mod tests {
             statement.replace(&rejects.entering_from("rejected", &batch()), "…").replace(&rejects.row("s"), "…");
         expect![[r#"
             WITH missing AS (
-                         SELECT s.ctid AS place, ARRAY[s."left %"::text, s."right ""hand"""::text] AS source_key, … AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred, … AS target_row
+                         SELECT s.ctid AS place, ARRAY[s."left %"::text, CASE WHEN octet_length(s."right ""hand"""::text) > 1000 THEN left(s."right ""hand"""::text, 233) || '...' || encode(sha256(convert_to(s."right ""hand"""::text, 'UTF8')), 'hex') ELSE s."right ""hand"""::text END] AS source_key, … AS reason, coalesce((s."_xmin" - 700 + 4294967296) % 4294967296 < 10, false) AS deferred, … AS target_row
                            FROM pg_temp.stage_2 AS s … WHERE …),
                      taken AS (DELETE FROM pg_temp.stage_2 AS s USING missing AS m WHERE s.ctid = m.place
                                RETURNING m.*),
@@ -117,6 +151,14 @@ mod tests {
                      SELECT count(*), count(*) FILTER (WHERE deferred), (SELECT count(*) FROM entered) FROM taken"#]].assert_eq(&statement);
         let of_no_window = taking(&stage, &missing, &rejects, &batch(), None);
         assert!(of_no_window.contains("false AS deferred"), "{of_no_window}");
+    }
+
+    #[test]
+    fn what_refers_to_nothing_is_counted() {
+        let catalog = catalog();
+        let fact = &catalog.warehouse.targets[2];
+        let (column, reference) = fact.references().next().expect("it has references");
+        expect![[r#"SELECT count(*) FROM "the ""star"""."fact ""pair""" AS s LEFT JOIN "the ""star"""."dim 'thing'" AS d ON d."the id" = s."s" WHERE s."s" IS NOT NULL AND d."the id" IS NULL"#]].assert_eq(&counting_dangling(&catalog, fact, &column.name, reference));
     }
 
     #[test]

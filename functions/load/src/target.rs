@@ -2,14 +2,15 @@
 
 use catalog::manifest::TransformManifest;
 use catalog::message::Counts;
-use catalog::{Batch, Catalog, Error, Fault, Ident, Result};
+use catalog::{Batch, Catalog, Error, Fault, Ident, Result, TargetKind};
 use host::Host;
-use ledger::{Ledger, Rejects};
+use ledger::{Ledger, Rejects, Seen};
 use sqlx::PgConnection;
 
-use crate::merge::{Merged, merge};
+use crate::merge::{Merged, Rows, merge};
 use crate::references;
 use crate::stage::Stage;
+use crate::surrogate;
 
 /// What is loaded of a target.
 pub(crate) struct Load<'l> {
@@ -22,14 +23,15 @@ pub(crate) struct Load<'l> {
     pub(crate) made: Option<TransformManifest>,
     /// Whether its key has to be looked at.
     pub(crate) verify_key: bool,
-    /// The columns that the catalogue gave it at the last load; `None` where nothing is noted of it.
-    pub(crate) columns_before: Option<&'l [String]>,
+    /// The target as it was before the load, and as the ledger says.
+    pub(crate) before: Option<&'l Seen>,
 }
 
 impl Load<'_> {
-    /// Brings the target up to date; `None` where neither the batch nor a rejected row has anything for it.
-    pub(crate) async fn run(self, warehouse: &mut PgConnection) -> Result<Option<Counts>> {
-        let Self { host, ledger, batch, stage, made, verify_key, columns_before } = self;
+    /// Brings the target up to date; `None` where neither the batch nor a rejected row has anything for it. What a person
+    /// should hear of is added to `alerts`.
+    pub(crate) async fn run(self, warehouse: &mut PgConnection, alerts: &mut Vec<String>) -> Result<Option<Counts>> {
+        let Self { host, ledger, batch, stage, made, verify_key, before } = self;
         let (catalog, target) = (&*host.catalog, stage.target);
         let rejects = ledger.rejects(target);
         let missing = references::missing(catalog, target);
@@ -44,6 +46,14 @@ impl Load<'_> {
         };
         if verify_key {
             stage.verify_key(warehouse).await?;
+        }
+        if let TargetKind::Fact { surrogate_key } = &target.kind {
+            let is_known = before.is_some_and(Seen::is_where_it_was);
+            let schema = &catalog.warehouse.schema;
+            if let Some(done) = surrogate::put_right(warehouse, schema, &target.name, surrogate_key, is_known).await? {
+                tracing::warn!("{done}");
+                alerts.push(done);
+            }
         }
         if has_rejects {
             if let Some(made) = &made {
@@ -63,10 +73,12 @@ impl Load<'_> {
             if has_rejects {
                 rejects.forget_loaded(warehouse, &stage.name).await?;
             }
-            let gained = stage.gained(columns_before);
-            let merged = merge(warehouse, catalog, target, &stage.name, &gained).await?;
-            let rows = stage.rows - taken.rows;
-            counts.unchanged += rows.saturating_sub(merged.added + merged.updated + merged.filled);
+            // The columns that the catalogue gave it at the last load.
+            let noted = before.and_then(|seen| seen.noted.as_ref());
+            let gained = stage.gained(noted.map(|noted| &noted.columns[..]));
+            let rows = Rows { relation: &stage.name, count: stage.rows - taken.rows };
+            let merged = merge(warehouse, catalog, target, rows, &gained).await?;
+            counts.unchanged += rows.count.saturating_sub(merged.added + merged.updated + merged.filled);
             (counts.deferred, counts.rejected) = (taken.deferred, taken.rejected);
             add(&mut counts, &merged);
         }
@@ -112,8 +124,9 @@ async fn load_waiting(
 ) -> Result<Merged> {
     let turns = &stage.turns;
     let mut all = Merged::default();
-    for turn in 1..=rejects.take_turns(warehouse, turns, missing).await? {
-        let merged = merge(warehouse, catalog, stage.target, &rejects.turn(turns, turn), &[]).await?;
+    for (turn, count) in (1..).zip(rejects.take_turns(warehouse, turns, missing).await?) {
+        let rows = Rows { relation: &rejects.turn(turns, turn), count };
+        let merged = merge(warehouse, catalog, stage.target, rows, &[]).await?;
         all.added += merged.added;
         all.updated += merged.updated;
     }

@@ -10,16 +10,28 @@ use crate::catalogue::{self, Project};
 use crate::stack::PATIENCE;
 
 /// Connection options for a URL that a person gave; PGPASSWORD and ~/.pgpass fill in a password it lacks.
-pub(crate) fn options(url: &str) -> Result<PgConnectOptions> {
-    // The driver's message could repeat the URL, and with it a password.
-    let parsed: Option<PgConnectOptions> = url.parse().ok();
-    let options = parsed.context("this is no Postgres URL: write postgres://user@host:port/database")?;
+///
+/// # Errors
+/// When it is not a Postgres URL. No more of it is said than its scheme: the rest may hold a password.
+pub(crate) fn options(side: Side, url: &str) -> Result<PgConnectOptions> {
+    let is_word = |scheme: &&str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
+    // The driver takes any scheme for its own, and its message could repeat the URL.
+    let is_postgres = matches!(scheme, Some("postgres" | "postgresql"));
+    let parsed: Option<PgConnectOptions> = url.parse().ok().filter(|_| is_postgres);
+    let options = parsed.with_context(|| {
+        let begins = match scheme {
+            Some(scheme) if !is_postgres => format!(", which begins with {scheme}://,"),
+            _ => String::new(),
+        };
+        format!("the {side}'s URL{begins} is not a Postgres URL: write postgres://user:password@host:port/database")
+    })?;
     Ok(options.disable_statement_logging())
 }
 
 /// Which database a URL means: without a password, to be shown and kept.
-pub(crate) fn place_of(url: &str) -> Result<String> {
-    let mut place = options(url)?.to_url_lossy();
+pub(crate) fn place_of(side: Side, url: &str) -> Result<String> {
+    let mut place = options(side, url)?.to_url_lossy();
     place.set_password(None).ok().context("this URL cannot be shown without its password")?;
     Ok(place.to_string())
 }
@@ -31,8 +43,8 @@ pub(crate) async fn connect(side: Side, options: &PgConnectOptions) -> Result<Pg
 }
 
 /// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.
-pub(crate) fn secret_of(url: &str) -> Result<String> {
-    let options = options(url)?;
+pub(crate) fn secret_of(side: Side, url: &str) -> Result<String> {
+    let options = options(side, url)?;
     let known = local::environment::variable("PGPASSWORD");
     let mut secret = options.to_url_lossy();
     if secret.password().is_none()
@@ -51,7 +63,7 @@ pub(crate) async fn with_source<T>(
     work: impl AsyncFnOnce(PgConnectOptions) -> Result<T>,
 ) -> Result<T> {
     if let Some(url) = url {
-        return work(options(url)?).await;
+        return work(options(Side::Source, url)?).await;
     }
     if let Some(running) = Running::find(&project.home) {
         return work(application_of(&project.home, &running)?).await;

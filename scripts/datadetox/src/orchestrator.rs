@@ -179,8 +179,22 @@ impl Orchestrator {
 
     /// The newest runs, at most `limit`.
     pub(crate) async fn newest(&self, limit: i32) -> Result<Vec<ExecutionListItem>> {
+        self.list(None, limit).await
+    }
+
+    /// The newest runs that succeeded, at most `limit`.
+    pub(crate) async fn newest_that_succeeded(&self, limit: i32) -> Result<Vec<ExecutionListItem>> {
+        self.list(Some(ExecutionStatus::Succeeded), limit).await
+    }
+
+    /// The runs that are at work.
+    pub(crate) async fn at_work(&self) -> Result<Vec<ExecutionListItem>> {
+        self.list(Some(ExecutionStatus::Running), i32::MAX).await
+    }
+
+    async fn list(&self, status: Option<ExecutionStatus>, limit: i32) -> Result<Vec<ExecutionListItem>> {
         let mut runs = Vec::new();
-        let request = self.client.list_executions().state_machine_arn(&self.machine);
+        let request = self.client.list_executions().state_machine_arn(&self.machine).set_status_filter(status);
         let mut pages = request.max_results(limit.clamp(1, 1_000)).into_paginator().send();
         let wanted = usize::try_from(limit).unwrap_or_default();
         while runs.len() < wanted
@@ -189,17 +203,6 @@ impl Orchestrator {
             runs.extend(page.map_err(explain)?.executions);
         }
         runs.truncate(wanted);
-        Ok(runs)
-    }
-
-    /// The runs that are at work.
-    pub(crate) async fn at_work(&self) -> Result<Vec<ExecutionListItem>> {
-        let request = self.client.list_executions().state_machine_arn(&self.machine);
-        let mut pages = request.status_filter(ExecutionStatus::Running).into_paginator().send();
-        let mut runs = Vec::new();
-        while let Some(page) = pages.next().await {
-            runs.extend(page.map_err(explain)?.executions);
-        }
         Ok(runs)
     }
 }

@@ -33,6 +33,17 @@ pub(crate) struct StackOptions {
     functions: Option<PathBuf>,
 }
 
+impl StackOptions {
+    /// Which databases are meant.
+    ///
+    /// # Errors
+    /// When one is not named by a Postgres URL.
+    pub(crate) fn named(&self) -> Result<Named> {
+        let place = |side, url: &Option<String>| url.as_deref().map(|url| databases::place_of(side, url)).transpose();
+        Ok(Named { source: place(Side::Source, &self.source)?, warehouse: place(Side::Warehouse, &self.warehouse)? })
+    }
+}
+
 /// How long a home is waited for that another command looks into.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two looks at who holds it.
@@ -43,7 +54,7 @@ const DATABASES: &str = "databases.json";
 
 /// Both sides as they were named.
 #[derive(Serialize, Deserialize)]
-struct Named {
+pub(crate) struct Named {
     source: Option<String>,
     warehouse: Option<String>,
 }
@@ -64,7 +75,7 @@ pub(crate) fn as_before(project: &Project, mut options: StackOptions) -> Result<
         (&mut options.source, before.source, Side::Source),
         (&mut options.warehouse, before.warehouse, Side::Warehouse),
     ] {
-        match (named.as_deref().map(databases::place_of).transpose()?, before) {
+        match (named.as_deref().map(|url| databases::place_of(side, url)).transpose()?, before) {
             (None, before) => *named = before,
             (Some(now), Some(before)) if now == before => {}
             (Some(now), before) => {
@@ -83,14 +94,12 @@ pub(crate) async fn open(project: &Project, home: Home, options: &StackOptions, 
         Some(folder) => folder.canonicalize().with_context(|| format!("cannot open {}", folder.display()))?,
         None => build_when_run_by_cargo().await?,
     };
-    let place = |url: &Option<String>| url.as_deref().map(databases::place_of).transpose();
-    let named = Named { source: place(&options.source)?, warehouse: place(&options.warehouse)? };
-    home.write_private(DATABASES, &serde_json::to_string_pretty(&named)?)?;
-    let url = |url: &Option<String>| url.as_deref().map(databases::secret_of).transpose();
+    home.write_private(DATABASES, &serde_json::to_string_pretty(&options.named()?)?)?;
+    let secret = |side, url: &Option<String>| url.as_deref().map(|url| databases::secret_of(side, url)).transpose();
     Box::pin(Stack::start(Config {
         programs: Some(programs),
-        source: url(&options.source)?,
-        warehouse: url(&options.warehouse)?,
+        source: secret(Side::Source, &options.source)?,
+        warehouse: secret(Side::Warehouse, &options.warehouse)?,
         record_calls: options.record_calls.clone(),
         serves,
         ..config(project, home, project.on_laptop()?)

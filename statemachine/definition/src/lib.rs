@@ -86,8 +86,8 @@ pub fn definition(deployment: &Deployment, names: &Names<'_>) -> Value {
                 "Choices": [{ "Variable": "$.checkpoint.noticed", "BooleanEquals": true, "Next": "Tell of notices" }],
                 "Default": "Plan",
             }),
-            "Tell of notices": builder.tell_of_notices(),
-            "Notices in short": builder.notices_in_short(),
+            "Tell of notices": builder.tell_of(Phase::Checkpoint, "Notices in short", "Warn"),
+            "Notices in short": builder.found_in_short(Phase::Checkpoint, "Warn"),
             "Warn": builder.publish("Plan"),
             "Plan": builder.plan(),
             "Plan failed": builder.single_failure(Phase::Plan, "plan", FAULT),
@@ -111,13 +111,24 @@ pub fn definition(deployment: &Deployment, names: &Names<'_>) -> Value {
             "Load failed": builder.single_failure(Phase::Load, "load", FAULT),
             "Anything rejected?": json!({
                 "Type": "Choice",
-                "Choices": [{ "Variable": "$.load.rejected", "NumericGreaterThan": 0, "Next": "Tell of rejects" }],
+                "Choices": [
+                    { "Variable": "$.load.rejected", "NumericGreaterThan": 0, "Next": "Tell of rejects" },
+                    { "Variable": "$.load.noticed", "BooleanEquals": true, "Next": "Tell of findings" },
+                ],
                 "Default": "Done",
             }),
             "Tell of rejects": builder.tell_of_rejects(),
             "Rejects in short": builder.rejects_in_short(),
             // The batch is loaded; the rows stay in the reject table whether or not this arrives.
-            "Alert": builder.publish("Done"),
+            "Alert": builder.publish("Anything found?"),
+            "Anything found?": json!({
+                "Type": "Choice",
+                "Choices": [{ "Variable": "$.load.noticed", "BooleanEquals": true, "Next": "Tell of findings" }],
+                "Default": "Done",
+            }),
+            "Tell of findings": builder.tell_of(Phase::Load, "Findings in short", "Report"),
+            "Findings in short": builder.found_in_short(Phase::Load, "Report"),
+            "Report": builder.publish("Done"),
             "Done": json!({ "Type": "Succeed" }),
             "Tell failure": builder.tell_failure(),
             "Failure in short": builder.failure_in_short(),
@@ -213,7 +224,7 @@ impl Builder<'_> {
         });
         let mut state = self.task(Function::Load, &payload);
         state["ResultSelector"] =
-            members(&["status", "targets", "rejected", "waiting", "committed_at", "freshness_ms"]);
+            members(&["status", "targets", "rejected", "waiting", "alerts", "noticed", "committed_at", "freshness_ms"]);
         state["ResultPath"] = json!("$.load");
         state["Catch"] = catch_all("Load failed", FAULT);
         state["Next"] = json!("Anything rejected?");
@@ -296,17 +307,19 @@ impl Builder<'_> {
         in_short(&subject, &message, "Notify")
     }
 
-    fn tell_of_notices(&self) -> Value {
-        self.tell(&json!({ "noticed": { "sentences.$": "$.checkpoint.alerts" } }), "Notices in short", "Warn")
+    /// Of what a phase that did its work found.
+    fn tell_of(&self, phase: Phase, short: &str, next: &str) -> Value {
+        let (_, path, _) = words(phase);
+        self.tell(&json!({ "noticed": { "sentences.$": format!("$.{path}.alerts") } }), short, next)
     }
 
-    fn notices_in_short(&self) -> Value {
-        let name = self.deployment.prefix();
+    fn found_in_short(&self, phase: Phase, next: &str) -> Value {
+        let (name, (state_name, _, _)) = (self.deployment.prefix(), words(phase));
         let message = format!(
             "States.Format('{name}: the run {{}} found something that somebody should look at, and goes on. It is listed in the \
-             answer of the state Checkpoint.\n\nExecution: {{}}\n', $$.Execution.Name, $$.Execution.Id)"
+             answer of the state {state_name}.\n\nExecution: {{}}\n', $$.Execution.Name, $$.Execution.Id)"
         );
-        in_short(&format!("States.Format('{name}: {{}} should be looked at', $$.Execution.Name)"), &message, "Warn")
+        in_short(&format!("States.Format('{name}: {{}} should be looked at', $$.Execution.Name)"), &message, next)
     }
 
     fn tell_of_rejects(&self) -> Value {

@@ -16,8 +16,10 @@ enumeration! {
         SourceUnavailable,
         /// The source answers that it cannot now: a lock, too many connections, a deadlock, a cancelled statement.
         SourceBusy,
-        /// Wrong password, no such role or database, or SELECT is not granted.
+        /// Wrong password, no such role, or SELECT is not granted.
         SourceAccessDenied,
+        /// The server of the source has no database of that name.
+        SourceNotFound,
         /// A mapped table or column is gone or of another type.
         SourceSchemaChanged,
         /// The source refuses a statement for another reason.
@@ -36,8 +38,10 @@ enumeration! {
         WarehouseUnavailable,
         /// The warehouse answers that it cannot now.
         WarehouseBusy,
-        /// Wrong password, no such role or database, or a privilege is missing.
+        /// Wrong password, no such role, or a privilege is missing.
         WarehouseAccessDenied,
+        /// The server of the warehouse has no database of that name.
+        WarehouseNotFound,
         /// A warehouse table has another shape than the catalogue says.
         WarehouseSchemaMismatch,
         /// A warehouse table belongs to another pipeline.
@@ -150,6 +154,11 @@ impl Fault {
                 None,
                 "correct the secret with the source credentials, or grant the role USAGE on the schema and SELECT on the table, then redrive",
             ),
+            Self::SourceNotFound => (
+                "Source.NotFound",
+                None,
+                "check the database's name in the secret with the source credentials, and on the server whether it was renamed or dropped (psql -l), then redrive",
+            ),
             Self::SourceSchemaChanged => (
                 "Source.SchemaChanged",
                 None,
@@ -198,6 +207,11 @@ impl Fault {
                 None,
                 "correct the secret with the warehouse credentials, or grant the role what the message names, then redrive",
             ),
+            Self::WarehouseNotFound => (
+                "Warehouse.NotFound",
+                None,
+                "check the database's name in the secret with the warehouse credentials, and on the server whether it was renamed or dropped (psql -l), then redrive",
+            ),
             Self::WarehouseSchemaMismatch => (
                 "Warehouse.SchemaMismatch",
                 None,
@@ -206,7 +220,7 @@ impl Fault {
             Self::WarehouseTargetTaken => (
                 "Warehouse.TargetTaken",
                 None,
-                "give the target another name or the pipeline another schema ([warehouse] schema), then start a new run",
+                "do what the message says; where it says nothing, give the target another name or the pipeline another schema ([warehouse] schema); then start a new run",
             ),
             Self::WarehouseIsSource => (
                 "Warehouse.IsSource",

@@ -330,6 +330,12 @@ pub struct Loaded {
     pub rejected: u64,
     /// Rows that wait in the reject table now, of this batch and of earlier ones.
     pub waiting: u64,
+    /// What was found that a person should hear of, a sentence each; empty when all is well.
+    #[serde(default)]
+    pub alerts: Vec<String>,
+    /// Whether there is any of that: a state machine cannot count.
+    #[serde(default)]
+    pub noticed: bool,
     /// When the batch became visible; `None` where it did not.
     pub committed_at: Option<DateTime<Utc>>,
     /// Milliseconds from the start of its execution to that moment: how far behind the warehouse was then. `None` where

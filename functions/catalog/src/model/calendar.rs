@@ -1,5 +1,5 @@
 //! What a calendar knows of a date: one table of every attribute. The parser, its messages and the documentation read it
-//! here; `transform` evaluates it, in one match that forgets none.
+//! here; `transform` evaluates it, and `load` for a calendar that is made anew, each in one match that forgets none.
 
 use serde::Serialize;
 

@@ -88,6 +88,8 @@ impl Shop {
             targets: BTreeMap::new(),
             rejected: 0,
             waiting: 0,
+            alerts: Vec::new(),
+            noticed: false,
             committed_at: Some(request.batch.started),
             freshness_ms: Some(0),
         };

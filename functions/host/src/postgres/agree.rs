@@ -80,8 +80,8 @@ fn of_table(differences: &mut Vec<String>, catalog: &Catalog, table: &Table, liv
         };
         differences.push(at(catalog, format!("{}.{} {what}", table.name, column.name), column.line));
     }
-    // A view has no index to tell by; its rows are checked when they are loaded.
-    if live.kind.is_versioned() && !live.unique.iter().any(|unique| covers(table, unique)) {
+    // A view has no index to tell by, nor has what a foreign table lies beneath; its rows are checked when they are loaded.
+    if live.is_versioned() && !live.unique.iter().any(|unique| covers(table, unique)) {
         let key = table.key.iter().map(|field| field.column.name.to_string()).collect::<Vec<_>>().join(", ");
         differences.push(at(catalog, format!("{} has no unique index over its key ({key})", table.name), table.line));
     }

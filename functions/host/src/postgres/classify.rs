@@ -28,6 +28,8 @@ pub fn classify(side: Side, doing: &str, error: sqlx::Error) -> Error {
         (Kind::Busy, Side::Warehouse) => Fault::WarehouseBusy,
         (Kind::AccessDenied, Side::Source) => Fault::SourceAccessDenied,
         (Kind::AccessDenied, Side::Warehouse) => Fault::WarehouseAccessDenied,
+        (Kind::NotFound, Side::Source) => Fault::SourceNotFound,
+        (Kind::NotFound, Side::Warehouse) => Fault::WarehouseNotFound,
         (Kind::OtherShape, Side::Source) => Fault::SourceSchemaChanged,
         (Kind::OtherShape, Side::Warehouse) => Fault::WarehouseSchemaMismatch,
         (Kind::Refused, Side::Source) => Fault::SourceRefused,
@@ -46,6 +48,7 @@ enum Kind {
     Unavailable,
     Busy,
     AccessDenied,
+    NotFound,
     OtherShape,
     Refused,
     Misconfigured,
@@ -60,8 +63,10 @@ impl Kind {
             "57P01" | "57P02" | "57P03" | "57P05" => Self::Unavailable,
             // Lock not available, statement cancelled, object in use, deadlock, serialization.
             "55P03" | "57014" | "55006" | "40P01" | "40001" => Self::Busy,
-            // No such database; privilege.
-            "3D000" | "42501" => Self::AccessDenied,
+            // No such database.
+            "3D000" => Self::NotFound,
+            // Privilege.
+            "42501" => Self::AccessDenied,
             // No such schema, table, column, type; another type.
             "3F000" | "42P01" | "42703" | "42704" | "42804" => Self::OtherShape,
             _ if code.starts_with("08") => Self::Unavailable,

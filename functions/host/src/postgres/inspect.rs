@@ -16,6 +16,8 @@ const MIN_SERVER_VERSION: i32 = 130_000;
 pub struct LiveTable {
     /// What it is.
     pub kind: Kind,
+    /// A foreign table among its partitions and children, if there is one: rows of that are read with it.
+    pub foreign: Option<String>,
     /// Its columns, in order.
     pub columns: Vec<LiveColumn>,
     /// The columns of each of its indexes, in order; not of those over expressions, or over a part of the rows.
@@ -31,6 +33,12 @@ pub struct LiveTable {
 }
 
 impl LiveTable {
+    /// Whether its rows carry a transaction id, all of them.
+    #[must_use]
+    pub fn is_versioned(&self) -> bool {
+        self.kind.is_versioned() && self.foreign.is_none()
+    }
+
     /// Whether a unique index has these columns and no other.
     #[must_use]
     pub fn is_unique_over(&self, key: &[Ident]) -> bool {
@@ -69,9 +77,8 @@ impl Kind {
         }
     }
 
-    /// Whether its rows carry a transaction id.
-    #[must_use]
-    pub fn is_versioned(self) -> bool {
+    /// Whether rows of its own carry a transaction id.
+    fn is_versioned(self) -> bool {
         match self {
             Self::Table | Self::Partitioned | Self::MaterializedView => true,
             Self::View | Self::Foreign | Self::Other => false,
@@ -159,6 +166,11 @@ pub async fn tables<'n>(
                    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1]
                    JOIN pg_class r ON r.oid = f.confrelid
                   WHERE f.conrelid = c.oid AND f.contype = 'f' AND cardinality(f.conkey) = 1) AS refs,
+                (WITH RECURSIVE beneath AS (
+                        SELECT i.inhrelid AS member FROM pg_inherits i WHERE i.inhparent = c.oid
+                        UNION
+                        SELECT i.inhrelid FROM beneath b JOIN pg_inherits i ON i.inhparent = b.member)
+                 SELECT min(m.oid::regclass::text) FROM beneath b JOIN pg_class m ON m.oid = b.member AND m.relkind = 'f') AS \"foreign\",
                 pg_has_role(c.relowner, 'USAGE') AND has_schema_privilege(n.oid, 'CREATE') AS is_extensible,
                 has_table_privilege(c.oid, 'REFERENCES') AS is_referable
            FROM pg_class c
@@ -179,6 +191,7 @@ pub async fn tables<'n>(
         let references: Vec<(String, String)> = serde_json::from_str(&text("refs")?).map_err(damaged)?;
         let live = LiveTable {
             kind: Kind::of(&text("kind")?),
+            foreign: row.try_get("foreign").map_err(failed)?,
             columns: serde_json::from_str(&text("columns")?).map_err(damaged)?,
             unique: indexes.iter().filter(|(unique, _)| *unique).map(|(_, columns)| columns.clone()).collect(),
             indexes: indexes.into_iter().map(|(_, columns)| columns).collect(),

@@ -31,7 +31,7 @@ pub struct Session<'a> {
 /// Connects and sets the session up.
 ///
 /// # Errors
-/// The side's `Unavailable`, `Busy` or `AccessDenied`.
+/// The side's `Unavailable`, `Busy`, `AccessDenied` or `NotFound`.
 pub async fn connect(side: Side, address: Address, session: &Session<'_>) -> Result<PgConnection> {
     let doing = format!("cannot connect to the {side} at {}", address.place());
     let address = address.named(session.application);

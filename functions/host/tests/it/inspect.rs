@@ -94,6 +94,32 @@ async fn what_stands_under_a_name_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_foreign_table_beneath_another_is_seen_however_deep() {
+    let mut bed = Testbed::new(crate::CATALOGUE).await;
+    let server = format!(
+        "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER other FOREIGN DATA WRAPPER nothing;
+         GRANT USAGE ON FOREIGN SERVER other TO {}",
+        local::APPLICATION
+    );
+    testbed::execute(&mut bed.superuser(Side::Source).await, &server).await;
+    bed.source_does(
+        "CREATE SCHEMA far;
+         CREATE TABLE a (id integer PRIMARY KEY); CREATE TABLE b () INHERITS (a);
+         CREATE FOREIGN TABLE far.\"C\" () INHERITS (b) SERVER other;
+         CREATE TABLE d (id integer) PARTITION BY RANGE (id);
+         CREATE FOREIGN TABLE e PARTITION OF d FOR VALUES FROM (0) TO (9) SERVER other;
+         CREATE TABLE f (id integer PRIMARY KEY); CREATE TABLE g () INHERITS (f)",
+    )
+    .await;
+    let tables = tables(&mut bed, &["a", "b", "d", "e", "f"]).await;
+    let foreign = |name: &str| tables[&Ident::new(name).expect("a name")].foreign.as_deref();
+    assert_eq!(["a", "b", "d", "e", "f"].map(foreign), [Some("far.\"C\""), Some("far.\"C\""), Some("e"), None, None]);
+    let versioned = tables.iter().filter(|(_, live)| live.is_versioned()).map(|(name, _)| name.as_str());
+    assert_eq!(versioned.collect::<Vec<_>>(), ["f"]);
+    bed.end().await;
+}
+
+#[tokio::test]
 async fn a_connection_that_broke_is_named_by_its_side() {
     let mut bed = Testbed::new(crate::CATALOGUE).await;
     let backend = bed.ask_warehouse("pg_backend_pid()").await;

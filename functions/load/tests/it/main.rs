@@ -4,6 +4,7 @@
 //! databases of its own, kept when it fails.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod anew;
 mod columns;
 mod merging;
 mod order;
@@ -11,5 +12,7 @@ mod owners;
 mod refusals;
 mod rejects;
 mod shop;
+mod surrogates;
+mod swallowed;
 mod values;
 mod waiting;

@@ -140,3 +140,21 @@ async fn a_client_s_own_tables_keep_their_further_columns() {
     assert_eq!(counts(&loaded, "fact_line"), [0, 1, 0, 0, 0]);
     shop.close().await;
 }
+
+#[tokio::test]
+async fn a_dimension_that_is_partitioned_is_written_where_it_differs() {
+    let mut shop = Shop::open().await;
+    let partitioned = "CREATE TABLE dim_staff (id integer PRIMARY KEY, name varchar) PARTITION BY HASH (id);
+                       CREATE TABLE dim_staff_0 PARTITION OF dim_staff FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+                       CREATE TABLE dim_staff_1 PARTITION OF dim_staff FOR VALUES WITH (MODULUS 2, REMAINDER 1)";
+    shop.bed.warehouse_does(partitioned).await;
+    shop.load("one", &[brings("dim_staff", &["1|Ada", "2|Bob", "3|Cy"])]).await;
+    let places =
+        "SELECT string_agg(concat_ws(' ', tableoid, ctid, xmin), '; ' ORDER BY id) FROM dim_staff WHERE id IN (1, 3)";
+    let before = shop.ask(places).await;
+    let loaded = shop.load("two", &[brings("dim_staff", &["1|Ada", "2|Bea", "3|Cy", "4|Di"])]).await;
+    assert_eq!(counts(&loaded, "dim_staff"), [1, 1, 2, 0, 0]);
+    assert_eq!(shop.ask(places).await, before);
+    assert_eq!(shop.ask("SELECT string_agg(name, ' ' ORDER BY id) FROM dim_staff").await, "Ada Bea Cy Di");
+    shop.close().await;
+}

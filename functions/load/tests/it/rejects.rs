@@ -94,3 +94,33 @@ async fn a_row_that_the_transform_refused_is_kept_until_its_key_is_loaded() {
     assert_eq!(shop.rejected().await, "NULL");
     shop.close().await;
 }
+
+#[tokio::test]
+async fn a_key_that_is_longer_than_an_index_takes_is_kept_and_found_again() {
+    let mut shop = Shop::open().await;
+    // Nothing that can be compressed, and two that only their ends tell apart.
+    let long: String =
+        (1_u64..=200).map(|number| format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+    let (first, second) = (format!("{long}é1"), format!("{long}é2"));
+    let waits = [format!("7|{first}|9|NULL|x"), format!("7|{second}|9|NULL|x")];
+    let brought = brings("fact_line", &[&waits[0], &waits[1]]);
+    let refused = |name: &str| refused(&format!("8,{name}"), "note: too loud", "HA");
+    let bad = Brings { rejects: [refused(&first), refused(&second)].map(|brings| brings.rejects).concat(), ..brought };
+    let loaded = shop.load("one", std::slice::from_ref(&bad)).await;
+    assert_eq!((counts(&loaded, "fact_line"), loaded.waiting), ([0, 0, 0, 0, 4], 4));
+    let again = shop.load("two", &[bad]).await;
+    assert_eq!((counts(&again, "fact_line"), again.waiting), ([0, 0, 0, 0, 0], 4), "each is known again");
+    assert_eq!(
+        shop.ask(&format!("SELECT count(*) FROM etl.reject WHERE target_row ->> 'place' = '{first}'")).await,
+        "1"
+    );
+    // The source has one of each left.
+    let rows = [waits[0].as_str()];
+    let whole = Brings { whole: true, rejects: refused(&second).rejects, ..brings("fact_line", &rows) };
+    let left = shop.load("three", &[whole]).await;
+    let rows = format!(
+        "SELECT string_agg(source_key[1], ' ' ORDER BY number) FROM etl.reject WHERE coalesce(target_row ->> 'place', '{first}') = '{first}'"
+    );
+    assert_eq!((left.waiting, shop.ask(&rows).await.as_str()), (2, "7 8"));
+    shop.close().await;
+}

@@ -36,7 +36,7 @@ impl Decision<'_> {
 
     /// Whether its rows carry a transaction id.
     pub(super) fn is_versioned(&self, table: &Table) -> bool {
-        self.seen.tables.get(&table.name).is_some_and(|live| live.kind.is_versioned())
+        self.seen.tables.get(&table.name).is_some_and(|live| live.is_versioned())
     }
 
     /// The counters that prove something: kept here, and of a table whose counters tell of every change.
@@ -79,6 +79,9 @@ impl Decision<'_> {
             .any(|target| base.targets.get(&target.name) != Some(&self.catalog.fingerprint(target)))
         {
             return whole("its targets are defined anew");
+        }
+        if let Some(foreign) = self.seen.tables.get(&table.name).and_then(|live| live.foreign.as_ref()) {
+            return Err(format!("the rows of {foreign}, a foreign table beneath it, carry no transaction id"));
         }
         if !self.is_versioned(table) {
             return whole("its rows carry no transaction id");

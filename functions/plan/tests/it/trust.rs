@@ -115,6 +115,37 @@ async fn a_view_is_read_whole_each_time_and_its_key_verified() {
 }
 
 #[tokio::test]
+async fn a_table_with_a_foreign_one_beneath_it_is_read_whole_each_time_as_a_view_is() {
+    let columns = "(id integer NOT NULL, price numeric(10,2) NOT NULL, place_id integer NOT NULL)";
+    let child = format!(
+        "CREATE TABLE thing {columns}; ALTER TABLE thing ADD PRIMARY KEY (id);
+         CREATE TABLE between () INHERITS (thing); CREATE FOREIGN TABLE away () INHERITS (between) SERVER other"
+    );
+    let partition = format!(
+        "CREATE TABLE thing {columns} PARTITION BY RANGE (id);
+         CREATE FOREIGN TABLE away PARTITION OF thing FOR VALUES FROM (0) TO (100) SERVER other"
+    );
+    for make in [child, partition] {
+        let mut bed = Testbed::new(CATALOGUE).await;
+        bed.source_does(PLACES).await;
+        let server = format!(
+            "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER other FOREIGN DATA WRAPPER nothing;
+             GRANT USAGE ON FOREIGN SERVER other TO {}",
+            local::APPLICATION
+        );
+        testbed::execute(&mut bed.superuser(catalog::Side::Source).await, &server).await;
+        bed.source_does(&make).await;
+        settle(&mut bed).await;
+        let whole = first(&bed).await;
+        assert!(!whole.tables[&ident("thing")].versioned && whole.targets[&ident("fact_thing")].verify_key, "{make}");
+        let checkpoint = commit(&bed, &whole).await;
+        let reason = "the rows of away, a foreign table beneath it, carry no transaction id";
+        assert_eq!(read(&second(&bed, &checkpoint).await, "thing"), (Read::Whole, reason), "{make}");
+        bed.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_whose_files_were_put_back_while_it_was_stopped_is_read_whole() {
     let life = |state: &mut State| state.life.clone().expect("it tells since when it runs");
     // Started anew since, and shut down before what was read; nothing else tells.

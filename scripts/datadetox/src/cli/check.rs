@@ -1,12 +1,12 @@
 //! `check`: the catalogue, and whether live databases agree with it.
 
 use anyhow::{Context as _, Result};
-use catalog::Side;
+use catalog::{Catalog, Side};
 use clap::Args;
 use host::postgres::{self, agree, inspect};
 use ledger::{Ledger, rights};
 
-use super::Outcome;
+use super::{Outcome, told};
 use crate::catalogue::Project;
 use crate::databases::{connect, options};
 use crate::run::count;
@@ -35,31 +35,29 @@ impl Check {
 async fn check(common: &Project, source: Option<String>, warehouse: Option<String>, json: bool) -> Result<Outcome> {
     let name = common.catalog.display().to_string();
     let text = std::fs::read_to_string(&common.catalog).with_context(|| format!("cannot read {name}"))?;
-    let catalog = match catalog::Catalog::parse(&name, &text) {
+    let catalog = match Catalog::parse(&name, &text) {
         Ok(catalog) => catalog,
         Err(problems) => {
             return Ok(tell(&problems.to_string().lines().map(str::to_owned).collect::<Vec<_>>(), &[], json));
         }
     };
-    let (mut differences, mut warnings) = (Vec::new(), Vec::new());
+    let mut found = Found::default();
+    // What stops the look at one side says nothing of the other.
+    let mut stopped = Vec::new();
     if let Some(url) = source {
-        let mut database = connect(Side::Source, &options(&url)?).await?;
-        inspect::refuse_old(&mut database, Side::Source).await.map_err(report)?;
-        let names = catalog.source.tables.iter().map(|table| &table.name);
-        let live = inspect::tables(&mut database, Side::Source, &catalog.source.schema, names).await.map_err(report)?;
-        differences.extend(agree::source(&catalog, &live));
-        differences.extend(postgres::rights::missing(&mut database, &catalog.source).await.map_err(report)?);
-        warnings.extend(agree::unexpected_nulls(&catalog, &live));
+        stopped.extend(found.in_source(&catalog, &url).await.err());
     }
     if let Some(url) = warehouse {
-        let mut database = connect(Side::Warehouse, &options(&url)?).await?;
-        let names = catalog.warehouse.targets.iter().map(|target| &target.name);
-        let schema = &catalog.warehouse.schema;
-        let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;
-        differences.extend(agree::warehouse(&catalog, &live));
-        let made = Ledger::of(&catalog).look(&mut database).await.map_err(report)?;
-        let grants = rights::missing(&mut database, &catalog, &made).await.map_err(report)?;
-        differences.extend(grants.iter().map(|grant| format!("the role lacks a right: {grant}")));
+        stopped.extend(found.in_warehouse(&catalog, &url).await.err());
+    }
+    let Found { mut differences, warnings } = found;
+    if !stopped.is_empty() && json {
+        differences.extend(stopped.iter().map(told));
+    } else if !stopped.is_empty() {
+        warnings.iter().for_each(|warning| say::warning(warning));
+        differences.iter().for_each(|difference| say::data(difference));
+        stopped.iter().for_each(|error| say::error(&told(error)));
+        return Ok(Outcome::Bad);
     }
     if differences.is_empty() && !json {
         warnings.iter().for_each(|warning| say::warning(warning));
@@ -76,6 +74,44 @@ async fn check(common: &Project, source: Option<String>, warehouse: Option<Strin
         return Ok(Outcome::Good);
     }
     Ok(tell(&differences, &warnings, json))
+}
+
+/// What live databases tell of the catalogue.
+#[derive(Default)]
+struct Found {
+    differences: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Found {
+    async fn in_source(&mut self, catalog: &Catalog, url: &str) -> Result<()> {
+        let mut database = connect(Side::Source, &options(Side::Source, url)?).await?;
+        inspect::refuse_old(&mut database, Side::Source).await.map_err(report)?;
+        let names = catalog.source.tables.iter().map(|table| &table.name);
+        let live = inspect::tables(&mut database, Side::Source, &catalog.source.schema, names).await.map_err(report)?;
+        self.differences.extend(agree::source(catalog, &live));
+        self.differences.extend(postgres::rights::missing(&mut database, &catalog.source).await.map_err(report)?);
+        self.warnings.extend(agree::unexpected_nulls(catalog, &live));
+        Ok(())
+    }
+
+    async fn in_warehouse(&mut self, catalog: &Catalog, url: &str) -> Result<()> {
+        let mut database = connect(Side::Warehouse, &options(Side::Warehouse, url)?).await?;
+        let names = catalog.warehouse.targets.iter().map(|target| &target.name);
+        let schema = &catalog.warehouse.schema;
+        let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;
+        self.differences.extend(agree::warehouse(catalog, &live));
+        let ledger = Ledger::of(catalog);
+        let made = ledger.look(&mut database).await.map_err(report)?;
+        self.differences.extend(ledger.taken_elsewhere(&mut database, &made).await.map_err(report)?);
+        let grants = rights::missing(&mut database, catalog, &made).await.map_err(report)?;
+        self.differences.extend(grants.iter().map(|grant| format!("the role lacks a right: {grant}")));
+        // It is read by a role that may, and says whose they are.
+        if made.is_complete() && grants.is_empty() {
+            ledger.targets(&mut database).await.map_err(report)?;
+        }
+        Ok(())
+    }
 }
 
 fn tell(mistakes: &[String], warnings: &[String], json: bool) -> Outcome {

@@ -1,6 +1,7 @@
 //! `cost`: what a month in AWS comes to, from what one run did.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Kind};
 use catalog::Deployment;
 use catalog::key::Format;
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::catalogue::Project;
-use crate::orchestrator::Where;
+use crate::orchestrator::{Orchestrator, Where};
 use crate::run::{count, table};
 use crate::say;
 use crate::stack::with_runs;
@@ -19,7 +20,7 @@ use crate::stack::with_runs;
 pub(super) struct Cost {
     #[command(flatten)]
     at: Where,
-    /// Name or ARN of a run that found changes; the newest without one.
+    /// Name or ARN of a run that found changes; without one the newest that loaded something.
     run: Option<String>,
     /// Runs in a hundred that find changes; the others end after their plan.
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
@@ -125,22 +126,54 @@ impl Cost {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
         let deployment = self.at.deployment(project)?;
         let asked = with_runs(project, &self.at, async |orchestrator| {
-            let arn = orchestrator.arn_or_newest(self.run.as_deref()).await?;
-            Ok((orchestrator.describe(&arn).await?, orchestrator.history(&arn).await?))
+            let run = match &self.run {
+                Some(run) => orchestrator.describe(&orchestrator.arn(run)).await?,
+                None => telling(orchestrator).await?,
+            };
+            let events = orchestrator.history(&run.execution_arn).await?;
+            Ok((run, events))
         });
-        let (description, events) = asked.await?;
-        let output = description.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let (run, events) = asked.await?;
+        let name = run.name.clone().unwrap_or_default();
+        if self.run.is_none() {
+            say::line(&format!("from the run {name}"));
+        }
+        let output = output_of(&run);
+        if output["load"].is_null() {
+            say::warning(&format!("the run {name} loaded nothing, and tells little: name one that did"));
+        }
         let mut full = Usage::of(&events, &deployment);
         requests(&mut full, &output);
         let month = Month::of(full, &deployment, self.busy);
         if self.json {
-            say::data(&month.json().to_string());
+            say::data(&month.json(&name).to_string());
         } else {
             say::data(&month.table());
             say::data(&format!("\n${} a month, without alarms, logs and what is stored", dollars(month.price())));
         }
         Ok(Outcome::Good)
     }
+}
+
+/// Runs that are looked through for one that loaded something: most of a schedule's find nothing.
+const LOOKED_THROUGH: i32 = 100;
+
+/// The newest run that loaded something; where none of the newer ones did, the newest that succeeded.
+async fn telling(orchestrator: &Orchestrator) -> Result<DescribeExecutionOutput> {
+    let mut newest = None;
+    for run in orchestrator.newest_that_succeeded(LOOKED_THROUGH).await? {
+        let run = orchestrator.describe(&run.execution_arn).await?;
+        if !output_of(&run)["load"].is_null() {
+            return Ok(run);
+        }
+        newest = newest.or(Some(run));
+    }
+    newest.context("no run has succeeded yet: name the run that is to be looked at")
+}
+
+/// What a run answered; nothing of one that failed.
+fn output_of(run: &DescribeExecutionOutput) -> serde_json::Value {
+    run.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// What a month of runs uses.
@@ -165,7 +198,7 @@ impl Month {
         self.rows.iter().map(|(_, usage, runs)| usage.price() * runs).sum()
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self, name: &str) -> serde_json::Value {
         let row = |(name, usage, runs): &(&str, Usage, u128)| {
             json!({
                 "run": name, "runs_a_month": runs, "transitions": usage.transitions, "invocations": usage.invocations,
@@ -174,7 +207,7 @@ impl Month {
             })
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
-        json!({ "runs": rows, "dollars_a_month": dollars(self.price()) })
+        json!({ "run": name, "runs": rows, "dollars_a_month": dollars(self.price()) })
     }
 
     fn table(&self) -> String {

@@ -34,6 +34,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
         let deployment = project.on_laptop()?;
+        self.stack.named()?;
         let deadline = Instant::now() + deployment.catalog.pipeline.timeout;
         let mut looks = tokio::time::interval(LOOK);
         let mut is_told = false;

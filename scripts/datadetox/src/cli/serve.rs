@@ -33,6 +33,7 @@ impl Serve {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
         // Read before there is a home: of mistakes nothing is left.
         project.on_laptop()?;
+        self.stack.named()?;
         // A command that looks into the home is gone in a moment; a stack that serves is not.
         let serves = Running::find(&project.home).is_some_and(|running| running.serves);
         let patience = if serves { Duration::ZERO } else { PATIENCE };

@@ -91,13 +91,19 @@ impl<'d> Report<'d> {
 
     /// Says what the run found in the warehouse that was not as the last batch left it.
     fn say_found(&self) {
-        let found = &self.output["checkpoint"];
-        for found in found["rebuild"].as_object().into_iter().flat_map(|lost| lost.values()).filter_map(Value::as_str) {
+        let rebuilt = self.output["checkpoint"]["rebuild"].as_object();
+        for found in rebuilt.into_iter().flat_map(|lost| lost.values()).filter_map(Value::as_str) {
             say::line(&format!("{found}: it was made anew from a full read"));
         }
-        for alert in found["alerts"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for alert in self.alerts() {
             say::warning(alert);
         }
+    }
+
+    /// What the run noticed before it read and when it loaded, a sentence each.
+    fn alerts(&self) -> Vec<&str> {
+        let phases = ["checkpoint", "load"].into_iter().filter_map(|phase| self.output[phase]["alerts"].as_array());
+        phases.flatten().filter_map(Value::as_str).collect()
     }
 
     /// Rows that wait in the reject table after it, as far as the run tells.
@@ -191,7 +197,7 @@ impl<'d> Report<'d> {
             "load": self.output["load"]["status"],
             "rejected": self.output["load"]["rejected"],
             "found": self.output["checkpoint"]["rebuild"],
-            "alerts": self.output["checkpoint"]["alerts"],
+            "alerts": self.alerts(),
             "waiting": self.waiting(),
             "freshness_ms": self.output["load"]["freshness_ms"],
         });

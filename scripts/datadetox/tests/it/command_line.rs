@@ -246,6 +246,11 @@ async fn what_a_run_leaves_is_operated_without_a_running_stack() {
         "{listed:?}"
     );
     assert_eq!(shell.call(&["cost", &name]).await.code, Some(0));
+    // Of itself it takes one that loaded something, the first here, and says which.
+    let cost = shell.call(&["cost"]).await;
+    let first = listed.out.lines().last().and_then(|line| line.split(' ').next()).expect("the first run");
+    assert!(cost.code == Some(0) && cost.err == format!("from the run {first}\n"), "{cost:?}");
+    assert_eq!(shell.call(&["cost", "--json"]).await.json()["run"], first);
     let stopped = shell.call(&["stop", &name]).await;
     assert!(stopped.code == Some(0) && stopped.err.contains("had ended already: FAILED"), "{stopped:?}");
     let detached = shell.call(&["redrive", &name, "--detach"]).await;
@@ -263,6 +268,15 @@ async fn what_a_run_leaves_is_operated_without_a_running_stack() {
     assert_eq!(serving.ended().await, Some(0));
     let redriven = shell.call(&words).await;
     assert_eq!(redriven.code, Some(0), "{redriven:?}");
+}
+
+#[tokio::test]
+async fn a_cost_is_told_from_no_run_that_failed() {
+    let shell = Shell::new(|text| text.replacen("country = \"text\"", "country = \"integer\"", 1)).await;
+    let failed = shell.call(&["run", "--orders", "60"]).await;
+    assert!(failed.code == Some(1) && failed.out.contains("address.country is text"), "{failed:?}");
+    let cost = shell.call(&["cost"]).await;
+    assert!(cost.code == Some(1) && cost.err.contains("no run has succeeded yet: name the run"), "{cost:?}");
 }
 
 #[tokio::test]
@@ -391,6 +405,18 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     assert_eq!(wrong.code, Some(1), "{wrong:?}");
     assert!(wrong.out.contains("sales_order.units_sold does not exist"), "{}", wrong.out);
     assert!(wrong.out.contains("dim_design.design_id is bigint where the catalogue says integer"), "{}", wrong.out);
+    let nowhere = source.replace("/totesys", "/nowhere");
+    let mut both = shell.command(&["check", "--source", &nowhere, "--warehouse", &warehouse]);
+    both.env("PGPASSWORD", "p w/?#");
+    let both = Shell::finish(both).await;
+    assert!(both.code == Some(1) && both.err.contains("database \"nowhere\" does not exist"), "{both:?}");
+    assert!(both.out.starts_with("dim_design.design_id is bigint"), "the other side is checked all the same: {both:?}");
+    world.warehouse_does("UPDATE etl.target SET pipeline = 'another' WHERE target = 'dim_design'").await;
+    let taken = call(&["check"]).await;
+    assert!(taken.code == Some(1) && taken.err.contains("dim_design belongs to the pipeline another"), "{taken:?}");
+    world.warehouse_does("ALTER SCHEMA etl RENAME TO older").await;
+    let older = call(&["check"]).await;
+    assert!(older.code == Some(1) && older.out.contains("ALTER SCHEMA \"older\" RENAME TO \"etl\""), "{older:?}");
     let mut denied = shell.command(&["check", "--source", &source]);
     denied.env("PGPASSWORD", "another");
     let denied = Shell::finish(denied).await;

@@ -190,3 +190,20 @@ async fn another_source_is_refused_and_told_until_it_is_adopted() {
     assert_eq!(world.load().await.output["plan"]["status"], "up_to_date", "it is the source from now on");
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_sequence_that_is_behind_its_fact_is_put_right_and_told() {
+    let mut world = World::new().await;
+    world.load().await;
+    world.warehouse_does("SELECT setval(pg_get_serial_sequence('fact_payment', 'payment_record_id'), 1, false)").await;
+    world.application("UPDATE payment SET payment_amount = payment_amount + 1 WHERE payment_id = 1").await;
+    let run = world.load().await;
+    assert_eq!(run.counts("fact_payment")[..2], [0, 1]);
+    let behind = "fact_payment.payment_record_id has 300 where its sequence";
+    let told = world.alerts().pop().expect("an alert");
+    assert!(run.output["load"]["alerts"].to_string().contains(behind) && told.contains(behind), "{run:?}\n{told}");
+    let newest =
+        "SELECT max(payment_record_id) = max(payment_record_id) FILTER (WHERE payment_id = 1) FROM fact_payment";
+    assert_eq!(world.warehouse(newest).await, "true");
+    world.stop().await;
+}

@@ -21,5 +21,6 @@ mod shell;
 mod terminal;
 mod tls;
 mod truth;
+mod urls;
 mod values;
 mod world;

@@ -210,6 +210,31 @@ fn what_checkpoint_noticed_is_told_and_the_run_goes_on() {
 }
 
 #[test]
+fn what_the_load_found_is_told_beside_what_was_rejected() {
+    let sentence = "3 rows of fact_sales_order refer by staff_id to what is not in dim_staff";
+    for (rejected, messages) in [(0, 1), (3, 2)] {
+        let run = run(|name, _| {
+            let mut loaded = loaded(rejected);
+            (loaded["alerts"], loaded["noticed"]) = (json!([sentence]), json!(true));
+            (name == "totesys-load").then_some(Ok(loaded))
+        });
+        assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, messages));
+        assert_eq!(run.last_given("totesys-halt")["tell"]["noticed"]["sentences"], json!([sentence]));
+    }
+    let run = run(|name, _| match name {
+        "totesys-load" => {
+            let mut loaded = loaded(0);
+            (loaded["alerts"], loaded["noticed"]) = (json!([sentence]), json!(true));
+            Some(Ok(loaded))
+        }
+        "totesys-halt" => Some(Err(("Lambda.ResourceNotFoundException", "no halt"))),
+        _ => None,
+    });
+    assert_eq!((run.execution.status, run.count("sns")), (Status::Succeeded, 1));
+    assert!(run.last_given("sns")["Message"].as_str().is_some_and(|text| text.contains("the state Load")));
+}
+
+#[test]
 fn an_alert_that_cannot_be_written_is_sent_in_short() {
     // It is halt itself that cannot be called.
     let broken = |name: &str| (name == "totesys-halt").then_some(Err(("Lambda.ResourceNotFoundException", "no halt")));

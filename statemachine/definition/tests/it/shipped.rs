@@ -28,6 +28,7 @@ pub(crate) fn checkpoint(alerts: &[&str]) -> Value {
 /// What `load` answers.
 pub(crate) fn loaded(rejected: u64) -> Value {
     json!({
-        "status": "loaded", "targets": {}, "rejected": rejected, "waiting": rejected, "committed_at": "", "freshness_ms": 1,
+        "status": "loaded", "targets": {}, "rejected": rejected, "waiting": rejected, "alerts": [], "noticed": false,
+        "committed_at": "", "freshness_ms": 1,
     })
 }

@@ -1,0 +1,41 @@
+//! Databases that are named by URL, as far as no database has to answer.
+
+use crate::shell::Shell;
+
+const OTHER: &str = "mysql://loader:hunter2@127.0.0.1/warehouse";
+const REFUSED: &str =
+    "'s URL, which begins with mysql://, is not a Postgres URL: write postgres://user:password@host:port/database";
+
+#[tokio::test]
+async fn what_stops_the_check_of_one_side_is_told_with_that_of_the_other() {
+    let shell = Shell::new(|text| text).await;
+    let words = ["check", "--source", "postgres://reader:hunter2@127.0.0.1:1/totesys", "--warehouse", OTHER];
+    let called = shell.call(&words).await;
+    assert_eq!((called.code, called.out.as_str()), (Some(1), ""), "{called:?}");
+    let told: Vec<&str> = called.err.lines().collect();
+    assert!(told[0].starts_with("error: cannot connect to the source at 127.0.0.1:1: "), "{called:?}");
+    assert_eq!(told[1..], [format!("error: the warehouse{REFUSED}")]);
+    let json = shell.call(&[&words[..], &["--json"]].concat()).await;
+    assert_eq!((json.code, json.json()["mistakes"].as_array().map(Vec::len)), (Some(1), Some(2)), "{json:?}");
+    for called in [called, json] {
+        assert!(!format!("{called:?}").contains("hunter2"), "{called:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_of_another_system_is_refused_by_name_before_there_is_a_home() {
+    let shell = Shell::new(|text| text).await;
+    for (words, side) in [
+        (&["run", "--source", OTHER][..], "source"),
+        (&["--warehouse", OTHER], "warehouse"),
+        (&["seed", "--source", OTHER], "source"),
+        (&["trade", "--source", OTHER], "source"),
+    ] {
+        let called = shell.call(words).await;
+        assert_eq!((called.code, called.err), (Some(1), format!("error: the {side}{REFUSED}\n")), "{words:?}");
+        assert!(!shell.folder.path().join(".datadetox").exists(), "{words:?} made a home");
+    }
+    let nonsense = shell.call(&["check", "--source", "hunter2"]).await;
+    let expected = "error: the source's URL is not a Postgres URL: write postgres://user:password@host:port/database\n";
+    assert_eq!((nonsense.code, nonsense.err.as_str()), (Some(1), expected));
+}
