@@ -21,13 +21,20 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions> {
 pub(crate) fn place_of(url: &str) -> Result<String> {
     let mut place = options(url)?.to_url_lossy();
     place.set_password(None).ok().context("this URL cannot be shown without its password")?;
+    // The driver's own, which psql does not know.
+    let known: Vec<(String, String)> = place
+        .query_pairs()
+        .filter(|(name, _)| name != "statement-cache-capacity")
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    place.query_pairs_mut().clear().extend_pairs(known);
     Ok(place.to_string())
 }
 
 /// Connects as the person that the URL names.
 pub(crate) async fn connect(side: Side, options: &PgConnectOptions) -> Result<PgConnection> {
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    options.connect().await.with_context(|| format!("cannot connect to the {side} at {place}"))
+    let failed = || format!("cannot connect to the {side} at {}", host::postgres::place(options));
+    options.connect().await.with_context(failed)
 }
 
 /// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.

@@ -13,5 +13,6 @@ mod snapshot;
 pub use classify::classify;
 pub use fingerprint::fingerprints;
 pub use identity::identity;
+pub use session::place;
 pub(crate) use session::{Session, connect};
 pub use snapshot::{Snapshot, snapshot};

@@ -23,13 +23,23 @@ pub(crate) struct Session<'a> {
     pub(crate) deadline: Duration,
 }
 
+/// Where a database is, for people: its host and port, or the folder of its socket.
+#[must_use]
+pub fn place(options: &PgConnectOptions) -> String {
+    match (options.get_socket(), options.get_host()) {
+        (Some(folder), _) => folder.display().to_string(),
+        // A secret names a folder in place of a host.
+        (None, folder) if folder.starts_with('/') => folder.to_owned(),
+        (None, host) => format!("{host}:{}", options.get_port()),
+    }
+}
+
 /// Connects and sets the session up.
 ///
 /// # Errors
 /// The side's `Unavailable`, `Busy` or `AccessDenied`.
 pub(crate) async fn connect(side: Side, options: PgConnectOptions, session: &Session<'_>) -> Result<PgConnection> {
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    let doing = format!("cannot connect to the {side} at {place}");
+    let doing = format!("cannot connect to the {side} at {}", place(&options));
     // Statements would show values; the functions log counts.
     let options = options.application_name(session.application).disable_statement_logging();
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options));
@@ -92,6 +102,15 @@ mod tests {
         let report = error.report();
         assert!(report.starts_with(&format!("cannot connect to the source at 127.0.0.1:{port}")), "{report}");
         assert!(!report.contains("hunter2"), "{report}");
+    }
+
+    #[test]
+    fn a_place_is_a_host_and_port_or_the_folder_of_a_socket() {
+        let of = |url: &str| place(&url.parse().unwrap());
+        assert_eq!(of("postgres://me:hunter2@db.example:6543/db"), "db.example:6543");
+        assert_eq!(of("postgres://me@localhost/db?host=/run/postgres"), "/run/postgres");
+        assert_eq!(of("postgres://me@%2Frun%2Fpostgres/db"), "/run/postgres");
+        assert_eq!(place(&PgConnectOptions::new_without_pgpass().host("/run/postgres")), "/run/postgres");
     }
 
     #[test]
