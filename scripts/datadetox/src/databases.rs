@@ -1,58 +1,74 @@
 //! Databases that a person names by URL, and the private source.
 
-use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
 use catalog::Side;
+use host::postgres::{Address, AddressError, Session};
 use local::{APPLICATION, Home, Postgres, Running, application_of};
-use sqlx::ConnectOptions as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
+use url::Url;
 
 use crate::catalogue::{self, Project};
 use crate::stack::PATIENCE;
 
-/// Connection options for a URL that a person gave; PGPASSWORD and ~/.pgpass fill in a password it lacks.
+/// The database that a person named by a URL; PGPASSWORD and ~/.pgpass fill in a password it lacks.
 ///
 /// # Errors
 /// When it is not a Postgres URL. No more of it is said than its scheme: the rest may hold a password.
-pub(crate) fn options(side: Side, url: &str) -> Result<PgConnectOptions> {
-    let is_word = |scheme: &&str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
-    // The driver takes any scheme for its own, and its message could repeat the URL.
-    let is_postgres = matches!(scheme, Some("postgres" | "postgresql"));
-    let parsed: Option<PgConnectOptions> = url.parse().ok().filter(|_| is_postgres);
-    let options = parsed.with_context(|| {
+fn address(side: Side, url: &str) -> Result<Address> {
+    Address::of_url(url).map_err(|error| {
+        let is_word = |scheme: &&str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
         let begins = match scheme {
-            Some(scheme) if !is_postgres => format!(", which begins with {scheme}://,"),
+            Some(scheme) if error == AddressError::NoPostgresUrl && !scheme.starts_with("postgres") => {
+                format!(", which begins with {scheme}://,")
+            }
             _ => String::new(),
         };
-        format!("the {side}'s URL{begins} is not a Postgres URL: write postgres://user:password@host:port/database")
-    })?;
-    Ok(options.disable_statement_logging())
+        anyhow!("the {side}'s URL{begins} {error}")
+    })
 }
 
 /// Which database a URL means: without a password, to be shown and kept.
 pub(crate) fn place_of(side: Side, url: &str) -> Result<String> {
-    let mut place = options(side, url)?.to_url_lossy();
+    let mut place = parsed(side, url)?;
     place.set_password(None).ok().context("this URL cannot be shown without its password")?;
+    let members: Vec<(String, String)> =
+        place.query_pairs().into_owned().filter(|(name, _)| name != "password").collect();
+    if members.len() < place.query_pairs().count() {
+        place.query_pairs_mut().clear().extend_pairs(members);
+    }
     Ok(place.to_string())
-}
-
-/// Connects as the person that the URL names.
-pub(crate) async fn connect(side: Side, options: &PgConnectOptions) -> Result<PgConnection> {
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    options.connect().await.with_context(|| format!("cannot connect to the {side} at {place}"))
 }
 
 /// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.
 pub(crate) fn secret_of(side: Side, url: &str) -> Result<String> {
-    let options = options(side, url)?;
-    let known = local::environment::variable("PGPASSWORD");
-    let mut secret = options.to_url_lossy();
-    if secret.password().is_none()
-        && let Some(password) = known
-    {
-        secret.set_password(Some(&password)).ok().context("this URL cannot hold a password")?;
+    let mut secret = parsed(side, url)?;
+    let says = secret.password().is_some() || secret.query_pairs().any(|(name, _)| name == "password");
+    if let Some(password) = local::environment::variable("PGPASSWORD").filter(|_| !says) {
+        secret.query_pairs_mut().append_pair("password", &password);
     }
     Ok(secret.to_string())
+}
+
+/// The URL as it is, once it is known to be one.
+fn parsed(side: Side, url: &str) -> Result<Url> {
+    address(side, url)?;
+    Ok(Url::parse(url.trim())?)
+}
+
+/// Connects as the person that the URL names, with the session that the pipeline has.
+pub(crate) async fn connect(side: Side, url: &str) -> Result<PgConnection> {
+    const SESSION: Session<'_> =
+        Session { application: "datadetox", lock_timeout: Duration::from_secs(10), deadline: Duration::from_secs(60) };
+    let connected = host::postgres::connect(side, address(side, url)?, &SESSION).await;
+    connected.map_err(|error| anyhow!(error.report()))
+}
+
+/// Connects as the application, with a session of its own.
+pub(crate) async fn login(side: Side, address: &Address) -> Result<PgConnection> {
+    address.connect().await.with_context(|| format!("cannot connect to the {side} at {}", address.place()))
 }
 
 /// Gives `work` the application's connection to a source: the one of that URL, or the private one; that of the stack
@@ -60,18 +76,18 @@ pub(crate) fn secret_of(side: Side, url: &str) -> Result<String> {
 pub(crate) async fn with_source<T>(
     project: &Project,
     url: Option<&str>,
-    work: impl AsyncFnOnce(PgConnectOptions) -> Result<T>,
+    work: impl AsyncFnOnce(Address) -> Result<T>,
 ) -> Result<T> {
     if let Some(url) = url {
-        return work(options(Side::Source, url)?).await;
+        return work(address(Side::Source, url)?).await;
     }
     if let Some(running) = Running::find(&project.home) {
-        return work(application_of(&project.home, &running)?).await;
+        return work(Address::private(application_of(&project.home, &running)?)).await;
     }
     let pipeline = &catalogue::read(&project.catalog)?.pipeline.name.clone();
     let home = Home::take_within(&project.home, PATIENCE).await?;
     let postgres = Postgres::start(&home, pipeline).await?;
-    let done = work(postgres.options(APPLICATION)).await;
+    let done = work(Address::private(postgres.options(APPLICATION))).await;
     postgres.stop().await?;
     done
 }

@@ -1,8 +1,9 @@
-//! The pipeline on one machine: Postgres, S3, Lambda, Step Functions, Secrets Manager and SNS, all on loopback.
+//! The pipeline on one machine: S3, Lambda, Step Functions, Secrets Manager and SNS on loopback, Postgres on a Unix socket.
 //!
 //! Production code knows nothing of it: it finds the services by its environment and speaks to them through the real
 //! SDKs. What a service does not support here it refuses, by name.
 
+mod account;
 mod calls;
 mod clock;
 mod credentials;
@@ -173,9 +174,8 @@ impl Stack {
         let inbox = Arc::new(Inbox::new(topic_arn(deployment), home.join("inbox")));
         // A copy: functions start when they are called, and the file may be edited by then.
         // Under its own name: that is what people are told of it.
-        let catalog_file = home.join(&deployment.catalog.file);
-        std::fs::copy(&config.catalog_file, &catalog_file).context("cannot read the catalogue")?;
-        let catalog_file = catalog_file.canonicalize()?;
+        let text = std::fs::read_to_string(&config.catalog_file).context("cannot read the catalogue")?;
+        let catalog_file = home.write_private(&deployment.catalog.file, &text)?;
         let environments: BTreeMap<String, Environment> = deployment
             .catalog
             .all_functions()
@@ -221,7 +221,7 @@ impl Stack {
                 operator_secret,
                 pipeline: deployment.catalog.pipeline.name.clone(),
                 state_machine: machine.arn.clone(),
-                postgres_port: postgres.map(Postgres::port),
+                postgres_socket: postgres.map(|postgres| postgres.socket().to_path_buf()),
             })?;
         }
         Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway })

@@ -9,6 +9,13 @@ use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
+use crate::environment;
+
+/// What a child is told of this process' environment: how it finds and loads programs, speaks and tells the time, and where
+/// it may put a file for a while. Everything else may be a secret, a database's password or the keys of AWS, and is shown to
+/// whoever looks at the child, which may belong to another account.
+const TOLD: [&str; 7] = ["PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_MESSAGES", "TMPDIR", "TZ"];
+
 /// How a child is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -39,7 +46,7 @@ impl Ending {
 }
 
 /// A command whose process gets the signal when this process dies, even of SIGKILL, and none from the terminal: Ctrl-C is
-/// for the stack, which then ends its children in order.
+/// for the stack, which then ends its children in order. Of the environment it is told what it needs to run.
 ///
 /// Linux has the parent-death signal, and util-linux `setpriv` sets it without unsafe code. It belongs to the thread that
 /// starts the process: one that lives as long as the program, as tokio's workers do. Elsewhere a crash leaves Postgres
@@ -55,12 +62,17 @@ pub(crate) fn command(program: &Path, with_parent: Ending) -> Command {
         None => Command::new(program),
     };
     command.process_group(0).stdin(Stdio::null()).kill_on_drop(true);
+    command.env_clear().envs(told());
     command
+}
+
+fn told() -> impl Iterator<Item = (&'static str, String)> {
+    TOLD.into_iter().filter_map(|name| Some((name, environment::variable(name)?)))
 }
 
 /// The first executable of that name on the search path.
 pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
-    let path = crate::environment::variable("PATH")?;
+    let path = environment::variable("PATH")?;
     let candidates = std::env::split_paths(OsStr::new(&path)).map(|folder| folder.join(name));
     candidates.into_iter().find(|candidate| candidate.is_file())
 }
@@ -96,6 +108,7 @@ pub(crate) fn command_line(pid: u32) -> Option<String> {
         return Some(String::from_utf8_lossy(&words).replace('\0', " "));
     }
     // Where there is no /proc.
-    let output = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output().ok()?;
+    let mut ps = std::process::Command::new("ps");
+    let output = ps.args(["-o", "command=", "-p", &pid.to_string()]).env_clear().envs(told()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

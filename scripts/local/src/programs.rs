@@ -12,6 +12,9 @@ const PACKAGES: [&str; 2] = ["functions", "datadetox"];
 const CARGO_TELLS: [&str; 6] =
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR"];
 
+/// Names of variables that may hold a secret begin so. What cargo builds runs code of many hands, and needs none of them.
+const SECRETS: [&str; 3] = ["AWS_", "DATADETOX_", "PG"];
+
 /// The folder of the functions' programs: the one that this program lies in. When cargo started this process, cargo is
 /// asked to bring them up to date first, with the same profile: `cargo run` builds only the program it runs.
 ///
@@ -28,14 +31,22 @@ pub async fn build_when_run_by_cargo() -> Result<PathBuf> {
         "debug" => "dev".to_owned(),
         other => other.to_owned(),
     };
-    let mut build = Command::new(cargo);
+    let mut build = match crate::home::umask_before() {
+        // What is built is for others too, as if cargo had been called by hand.
+        Some(mask) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "umask \"$0\" && exec \"$@\"", &mask]).arg(cargo);
+            shell
+        }
+        None => Command::new(cargo),
+    };
     build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     build.args(["build", "--quiet", "--profile", &profile]).arg("--target-dir").arg(target);
     for package in PACKAGES {
         build.args(["--package", package]);
     }
     for name in crate::environment::names() {
-        if CARGO_TELLS.iter().any(|told| name.starts_with(told)) {
+        if CARGO_TELLS.iter().chain(&SECRETS).any(|told| name.starts_with(told)) {
             build.env_remove(name);
         }
     }

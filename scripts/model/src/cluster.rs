@@ -22,9 +22,9 @@ pub(crate) struct Cluster {
     home: Home,
     pub(crate) source: String,
     pub(crate) warehouse: String,
-    /// The port of the server that the source is on, where that is another one.
+    /// The port in the socket's name of the server that the source is on, where that is another one.
     pub(crate) source_port: Option<u16>,
-    /// The port that the functions are told instead, where a reader endpoint stands before the source.
+    /// The one that the functions are told instead, where a reader endpoint stands before the source.
     pub(crate) reader_port: Option<u16>,
 }
 
@@ -76,9 +76,9 @@ impl Cluster {
         self.postgres.superuser_options(database)
     }
 
-    /// Where the server listens.
-    pub(crate) fn port(&self) -> u16 {
-        self.postgres.port()
+    /// The folder of the sockets: of the server, and of what stands beside it.
+    pub(crate) fn sockets(&self) -> PathBuf {
+        self.postgres.socket().to_owned()
     }
 
     /// What the functions are told: both secrets.

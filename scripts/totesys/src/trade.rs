@@ -2,25 +2,22 @@
 
 use anyhow::Result;
 use fastrand::Rng;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
 
 /// A trader with two connections, so that one transaction can stay open while the other commits.
 pub struct Trader {
     rng: Rng,
-    options: PgConnectOptions,
     database: PgConnection,
-    late: Option<PgConnection>,
+    second: PgConnection,
+    is_late: bool,
 }
 
 impl Trader {
-    /// Connects. The same seed does the same things in the same order.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
-    pub async fn connect(options: PgConnectOptions, seed: u64) -> Result<Self> {
-        let database = PgConnection::connect_with(&options).await?;
-        Ok(Self { rng: Rng::with_seed(seed), options, database, late: None })
+    /// A trader over two connections to its database. The same seed does the same things in the same order.
+    #[must_use]
+    pub fn new(database: PgConnection, second: PgConnection, seed: u64) -> Self {
+        Self { rng: Rng::with_seed(seed), database, second, is_late: false }
     }
 
     /// Does one thing, and says what.
@@ -28,8 +25,9 @@ impl Trader {
     /// # Errors
     /// What the database answers.
     pub async fn step(&mut self) -> Result<String> {
-        if let Some(late) = self.late.take() {
-            return commit_late(late).await;
+        if std::mem::take(&mut self.is_late) {
+            sqlx::raw_sql("COMMIT").execute(&mut self.second).await?;
+            return Ok("the late order is committed".to_owned());
         }
         match self.rng.u8(..20) {
             0 => self.pay().await,
@@ -54,10 +52,9 @@ impl Trader {
 
     /// Begins an order that is committed with the next step: by then a run may have read past it.
     async fn order_late(&mut self) -> Result<String> {
-        let mut late = PgConnection::connect_with(&self.options).await?;
-        sqlx::raw_sql("BEGIN").execute(&mut late).await?;
-        let number = order(&mut late, &mut self.rng).await?;
-        self.late = Some(late);
+        sqlx::raw_sql("BEGIN").execute(&mut self.second).await?;
+        let number = order(&mut self.second, &mut self.rng).await?;
+        self.is_late = true;
         Ok(format!("an order that is not committed yet, transaction {number}"))
     }
 
@@ -115,12 +112,6 @@ impl Trader {
         let id: Option<i32> = row.map(|row| row.try_get(0)).transpose()?;
         Ok(format!("address {} is {line} now", id.unwrap_or_default()))
     }
-}
-
-async fn commit_late(mut late: PgConnection) -> Result<String> {
-    sqlx::raw_sql("COMMIT").execute(&mut late).await?;
-    late.close().await?;
-    Ok("the late order is committed".to_owned())
 }
 
 /// An order with its transaction and payment, all of one millisecond; answers the transaction's id.

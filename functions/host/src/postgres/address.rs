@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -69,6 +69,13 @@ impl Address {
         Ok(Self { identity, ..Self::new(options, mode, has_root)? })
     }
 
+    /// A server of our own, which nobody else can have taken the place of.
+    #[must_use]
+    pub fn private(options: PgConnectOptions) -> Self {
+        let options = options.ssl_mode(PgSslMode::Disable).disable_statement_logging();
+        Self { options, unverified: None, identity: None }
+    }
+
     /// The same from parts; `mode` and `has_root` say what was said of them.
     pub(crate) fn new(
         options: PgConnectOptions,
@@ -107,8 +114,8 @@ impl Address {
     /// Host and port, or the folder of the socket: for messages.
     #[must_use]
     pub fn place(&self) -> String {
-        match self.options.get_socket() {
-            Some(socket) => socket.display().to_string(),
+        match socket_of(&self.options) {
+            Some(folder) => folder.display().to_string(),
             None => format!("{}:{}", self.options.get_host(), self.options.get_port()),
         }
     }
@@ -124,8 +131,7 @@ impl Address {
     /// # Errors
     /// What the server answers; [`sqlx::Error::Tls`] where it is not who it should be, or would have the password.
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        let Some(wire) = self.unverified.filter(|_| !self.options.get_socket().is_some_and(|folder| is_ours(folder)))
-        else {
+        let Some(wire) = self.unverified.filter(|_| !socket_of(&self.options).is_some_and(is_ours)) else {
             return PgConnection::connect_with(&self.options).await;
         };
         let guard = Guard::over(&self.options, wire, self.identity.clone()).await?;
@@ -151,10 +157,15 @@ impl fmt::Debug for Address {
 /// Whether a server is on this machine: nobody stands in between, though anybody may stand there.
 fn is_here(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
-    options.get_socket().is_some()
-        || host.starts_with('/')
+    socket_of(options).is_some()
         || host == "localhost"
         || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// The folder of the socket that leads to a server, where one does: a secret names it in place of a host.
+pub(super) fn socket_of(options: &PgConnectOptions) -> Option<&Path> {
+    let host = Some(options.get_host()).filter(|host| host.starts_with('/')).map(Path::new);
+    options.get_socket().map(PathBuf::as_path).or(host)
 }
 
 /// Whether nobody but root and ourselves can have made a socket in that folder.
@@ -224,6 +235,19 @@ mod tests {
         }
         let shown = format!("{:?}", read("postgres://me:hunter2@db.example:6543/d"));
         assert_eq!(shown, "me@db.example:6543/d (None)");
+    }
+
+    #[test]
+    fn a_place_is_a_host_and_port_or_the_folder_of_a_socket() {
+        for (url, place) in [
+            ("postgres://me:hunter2@db.example:6543/db", "db.example:6543"),
+            ("postgres://me@localhost/db?host=/run/postgres", "/run/postgres"),
+            ("postgres://me@%2Frun%2Fpostgres/db", "/run/postgres"),
+        ] {
+            assert_eq!(read(url).place(), place);
+        }
+        let of_parts = PgConnectOptions::new_without_pgpass().host("/run/postgres");
+        assert_eq!(Address::private(of_parts).place(), "/run/postgres");
     }
 
     #[test]

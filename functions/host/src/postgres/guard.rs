@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Bu
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use super::address::socket_of;
+
 /// "May we encrypt?": length and code of the message (Postgres' manual, 54.7).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// The longest message of a login that makes sense.
@@ -63,11 +65,7 @@ impl Guard {
     pub(super) async fn over(server: &PgConnectOptions, wire: Wire, identity: Option<Identity>) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("pg").tempdir()?;
         let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{PORT}")))?;
-        let socket = server
-            .get_socket()
-            .cloned()
-            .or_else(|| server.get_host().starts_with('/').then(|| server.get_host().into()));
-        let reached: Box<dyn Stream> = match socket {
+        let reached: Box<dyn Stream> = match socket_of(server) {
             Some(folder) => {
                 Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{}", server.get_port()))).await?)
             }

@@ -8,7 +8,7 @@ use ledger::{Ledger, rights};
 
 use super::{Outcome, told};
 use crate::catalogue::Project;
-use crate::databases::{connect, options};
+use crate::databases::connect;
 use crate::run::count;
 use crate::say;
 
@@ -85,7 +85,7 @@ struct Found {
 
 impl Found {
     async fn in_source(&mut self, catalog: &Catalog, url: &str) -> Result<()> {
-        let mut database = connect(Side::Source, &options(Side::Source, url)?).await?;
+        let mut database = connect(Side::Source, url).await?;
         inspect::refuse_old(&mut database, Side::Source).await.map_err(report)?;
         let names = catalog.source.tables.iter().map(|table| &table.name);
         let live = inspect::tables(&mut database, Side::Source, &catalog.source.schema, names).await.map_err(report)?;
@@ -96,7 +96,7 @@ impl Found {
     }
 
     async fn in_warehouse(&mut self, catalog: &Catalog, url: &str) -> Result<()> {
-        let mut database = connect(Side::Warehouse, &options(Side::Warehouse, url)?).await?;
+        let mut database = connect(Side::Warehouse, url).await?;
         let names = catalog.warehouse.targets.iter().map(|target| &target.name);
         let schema = &catalog.warehouse.schema;
         let live = inspect::tables(&mut database, Side::Warehouse, schema, names).await.map_err(report)?;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use catalog::Side;
 use clap::Args;
-use sqlx::postgres::PgConnectOptions;
+use host::postgres::Address;
 use totesys::SeedSource;
 
 use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
-use crate::databases::{connect, with_source};
+use crate::databases::{login, with_source};
 use crate::run::count;
 use crate::say;
 
@@ -33,8 +33,8 @@ impl Seed {
             Some(folder) => SeedSource::Dump(folder),
             None => SeedSource::Generated { orders: self.sample.orders, seed: self.sample.seed },
         };
-        let fill = async |options: PgConnectOptions| {
-            let mut database = connect(Side::Source, &options).await?;
+        let fill = async |source: Address| {
+            let mut database = login(Side::Source, &source).await?;
             totesys::seed(&mut database, &rows).await
         };
         for (table, rows) in with_source(project, self.source.as_deref(), fill).await? {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use catalog::deployment::quoted;
 use catalog::message::RunInput;
 use clap::Args;
+use host::postgres::Address;
 use local::{APPLICATION, Home, Running, Schedule, Stack};
 use sqlx::ConnectOptions as _;
 use totesys::{SeedSource, Trader, is_empty, seed};
@@ -102,7 +103,8 @@ fn watch_inbox(stack: &Stack) -> Guard {
 
 async fn start_trading(stack: &Stack) -> Result<Guard> {
     let postgres = stack.postgres.as_ref().context("--trade needs the private source")?;
-    let mut trader = Trader::connect(postgres.options(APPLICATION), 1).await?;
+    let source = Address::private(postgres.options(APPLICATION));
+    let mut trader = Trader::new(source.connect().await?, source.connect().await?, 1);
     Ok(Guard(tokio::spawn(async move {
         let mut ticks = tokio::time::interval(Duration::from_secs(2));
         loop {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use catalog::Side;
 use clap::Args;
-use sqlx::postgres::PgConnectOptions;
+use host::postgres::Address;
 use totesys::Trader;
 
 use super::Outcome;
 use crate::catalogue::Project;
-use crate::databases::with_source;
+use crate::databases::{login, with_source};
 use crate::say;
 
 /// Trade in the source as its application would: orders, payments, silent updates, late commits.
@@ -31,8 +32,9 @@ pub(super) struct Trade {
 
 impl Trade {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
-        let trade = async |options: PgConnectOptions| {
-            let mut trader = Trader::connect(options, self.seed).await.context("cannot connect to the source")?;
+        let trade = async |source: Address| {
+            let (database, second) = (login(Side::Source, &source).await?, login(Side::Source, &source).await?);
+            let mut trader = Trader::new(database, second, self.seed);
             let mut ticks = tokio::time::interval(self.every);
             let mut done = 0;
             while self.times.is_none_or(|times| done < times) {

@@ -182,8 +182,7 @@ async fn hostile_text_arrives_as_it_was() {
 #[tokio::test]
 async fn a_trading_application_is_followed_change_by_change() {
     let mut world = loaded().await;
-    let options = world.options_of_application();
-    let mut trader = totesys::Trader::connect(options, 7).await.expect("the source answers");
+    let mut trader = world.trader(7).await;
     for _ in 0..6 {
         for _ in 0..9 {
             trader.step().await.expect("a trade");

@@ -360,9 +360,8 @@ async fn seed_takes_a_dump_and_refuses_one_that_does_not_fit() {
 async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the_environment() {
     let mut world = World::new().await;
     let postgres = world.stack.postgres.as_ref().expect("a private Postgres");
-    let url = |role: &str, database: &str| {
-        format!("postgres://{role}@127.0.0.1:{}/{database}?sslmode=disable", postgres.port())
-    };
+    let place = postgres.socket().display();
+    let url = |role: &str, database: &str| format!("postgres://{role}@localhost/{database}?host={place}");
     let options = postgres.superuser_options("postgres");
     let mut server = options.connect().await.expect("the server answers");
     // One password for both roles, as PGPASSWORD has one.
@@ -393,6 +392,12 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     world.application("GRANT SELECT ON staff TO reader").await;
     let other = shell.call(&[&printed[..], &["--source", "postgres://reader@127.0.0.1:1/other"]].concat()).await;
     assert!(other.code == Some(1) && other.err.contains("leave --source out"), "{other:?}");
+    // The place that it names is one that psql understands.
+    let before = other.err.split("the source was ").nth(1).and_then(|told| told.split(", not ").next());
+    let mut psql = Command::new("psql");
+    psql.env("PGPASSWORD", "p w/?#").args(["-XAtc", "SELECT current_user, current_database()"]);
+    let psql = psql.arg(before.unwrap_or_else(|| panic!("{other:?}"))).output().await.expect("psql");
+    assert_eq!(String::from_utf8_lossy(&psql.stdout), "reader|totesys\n", "{psql:?}");
     let mut redrive = shell.command(&printed);
     redrive.env("PGPASSWORD", "p w/?#");
     let redriven = Shell::finish(redrive).await;

@@ -71,7 +71,7 @@ async fn each_function_may_be_killed_once_and_the_run_succeeds() {
 #[tokio::test]
 async fn functions_killed_all_the_time_end_in_success_or_in_a_notice_and_the_next_run_is_right() {
     let mut world = World::new().await;
-    let mut trader = totesys::Trader::connect(world.options_of_application(), 3).await.expect("the source");
+    let mut trader = world.trader(3).await;
     for seed in 0..4 {
         trader.step().await.expect("a trade");
         let name = world.start(json!({})).await;

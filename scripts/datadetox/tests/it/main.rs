@@ -4,6 +4,7 @@
 //! skipped, ignored or slept for; what Postgres holds is asked of Postgres. A helper is as short as what it helps.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod accounts;
 mod changes;
 mod command_line;
 mod crashes;

@@ -55,7 +55,12 @@ impl Shell {
 
     /// Starts the program without a command, and waits until its warehouse is loaded and its schedule runs.
     pub(crate) async fn serve(&self, words: &[&str]) -> Serving {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        Self::started(self.command(words)).await
+    }
+
+    /// The same for a command that starts it in another way.
+    pub(crate) async fn started(mut command: Command) -> Serving {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let mut serving = Serving { child, lines };
         serving.until("running every").await;
@@ -90,8 +95,12 @@ impl Serving {
         tokio::time::timeout(Duration::from_secs(120), read).await.expect("it says so in time");
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).expect("it runs");
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(pid, signal).expect("it can be signalled");
     }
 

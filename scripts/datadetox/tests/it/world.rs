@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
-use totesys::{SeedSource, seed};
+use totesys::{SeedSource, Trader, seed};
 
 /// Orders of the sample: enough for every route, little enough for many tests.
 const ORDERS: u64 = 300;
@@ -198,6 +198,12 @@ impl World {
     /// One value from the source, as text.
     pub(crate) async fn source_value(&mut self, query: &str) -> String {
         ask(&mut self.source, query).await
+    }
+
+    /// The application at work.
+    pub(crate) async fn trader(&self, seed: u64) -> Trader {
+        let connect = async || self.options_of_application().connect().await.expect("the source answers");
+        Trader::new(connect().await, connect().await, seed)
     }
 
     /// Another connection of the application's, with a transaction open that began with these statements.

@@ -210,7 +210,7 @@ impl Circumstance {
     pub(crate) async fn end(self, site: &Site, beside: &mut Beside) -> Result<()> {
         match self {
             Self::RowsHidden => source::show_rows(site).await,
-            Self::ReaderLags => beside.catch_up(site).await,
+            Self::ReaderLags => beside.catch_up().await,
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use fastrand::Rng;
 use rustix::process::{Signal, kill_process};
 use sqlx::postgres::PgConnectOptions;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
 
 use crate::cluster::{Cluster, SOURCE, postmaster};
@@ -21,7 +21,15 @@ use crate::sql;
 /// The source under another identity.
 const COPY: &str = "shop_copy";
 
-/// The server dies that holds both databases, and is started again; the stack with it, as its port is another one.
+/// The ports in the names of the sockets, which lie where the server's own one does.
+const STANDBY: u16 = 5433;
+const ENDPOINT: u16 = 5434;
+
+fn socket(folder: &Path, port: u16) -> PathBuf {
+    folder.join(format!(".s.PGSQL.{port}"))
+}
+
+/// The server dies that holds both databases, and is started again; the stack with it.
 pub(super) async fn kill_both(site: &Site) -> Result<()> {
     site.move_databases(Cluster::kill_and_start).await
 }
@@ -39,6 +47,8 @@ pub(super) async fn replace(site: &Site) -> Result<()> {
 #[derive(Default)]
 pub(crate) struct Beside {
     standby: Option<Standby>,
+    /// The endpoint's socket, once there is one.
+    endpoint: Option<PathBuf>,
     /// Where the reader endpoint leads of late: 0 while it leads to either.
     only: Arc<AtomicU16>,
 }
@@ -48,7 +58,9 @@ struct Standby {
     programs: PathBuf,
     folder: PathBuf,
     log: PathBuf,
-    port: u16,
+    sockets: PathBuf,
+    /// The port in the name of the other server's socket.
+    primary: u16,
     options: PgConnectOptions,
 }
 
@@ -57,14 +69,15 @@ impl Standby {
     fn program(programs: &Path, name: &str, account: &std::fs::Metadata) -> Command {
         let mut command = Command::new(programs.join(name));
         command.uid(account.uid()).gid(account.gid()).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
+        command.env_clear();
         command
     }
 
-    fn start(programs: &Path, folder: &Path, port: u16, log: &Path) -> Result<Child> {
+    fn start(programs: &Path, folder: &Path, sockets: &Path, log: &Path) -> Result<Child> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut server = Self::program(programs, "postgres", &std::fs::metadata(folder)?);
-        server.arg("-D").arg(folder).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        server.args(["-c", "unix_socket_directories=", "-c", "max_connections=200"]);
+        server.arg("-D").arg(folder).args(["-p", &STANDBY.to_string(), "-c", "listen_addresses="]);
+        server.args(["-c", &format!("unix_socket_directories=\"{}\"", sockets.display()), "-c", "max_connections=200"]);
         // What is committed and not flushed is lost when it dies, as far as it was not asked to be safe.
         server.args(["-c", "wal_writer_delay=2s", "-c", "wal_writer_flush_after=1GB"]);
         server.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log)).spawn().context("cannot start a server")
@@ -81,12 +94,14 @@ impl Beside {
         let folder = data.with_extension("standby");
         std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
         chown(&folder, Some(account.uid()), Some(account.gid()))?;
-        // The superuser's own password; nothing asks for it.
-        let primary = cluster.server();
-        let url = primary_url(site, &primary)?;
+        let (primary, sockets) = (cluster.server(), cluster.sockets());
         let backup = Standby::program(&programs, "pg_basebackup", &account)
-            .args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--wal-method=stream", "-d"])
-            .arg(&url)
+            .args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--wal-method=stream"])
+            .arg("-h")
+            .arg(&sockets)
+            .args(["-p", &primary.get_port().to_string(), "-U", primary.get_username()])
+            // Not on the command line, which everybody reads.
+            .env("PGPASSWORD", superuser_password(site)?)
             .arg("-D")
             .arg(&folder)
             .output()
@@ -94,11 +109,10 @@ impl Beside {
         if !backup.status.success() {
             bail!("pg_basebackup failed: {}", String::from_utf8_lossy(&backup.stderr));
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = site.launch.path("standby.log");
-        let server = Standby::start(&programs, &folder, port, &log)?;
-        let options = primary.port(port);
-        self.standby = Some(Standby { server, programs, folder, log, port, options });
+        let server = Standby::start(&programs, &folder, &sockets, &log)?;
+        let (primary, options) = (primary.get_port(), primary.port(STANDBY));
+        self.standby = Some(Standby { server, programs, folder, log, sockets, primary, options });
         self.wait_for("SELECT pg_is_in_recovery()").await
     }
 
@@ -124,9 +138,8 @@ impl Beside {
         let standby = self.standby()?;
         sql::once(&standby.options, "SELECT pg_promote()").await?;
         self.wait_for("SELECT NOT pg_is_in_recovery()").await?;
-        let port = standby.port;
         let promoted = async |mut cluster: Cluster| {
-            cluster.source_port = Some(port);
+            cluster.source_port = Some(STANDBY);
             Ok(cluster)
         };
         site.move_databases(promoted).await
@@ -142,7 +155,7 @@ impl Beside {
         standby.server.wait().await?;
         // Its children see that it is gone, and end; until then they hold what it shared.
         for _ in 0..100 {
-            standby.server = Standby::start(&standby.programs, &standby.folder, standby.port, &standby.log)?;
+            standby.server = Standby::start(&standby.programs, &standby.folder, &standby.sockets, &standby.log)?;
             tokio::time::sleep(Duration::from_millis(100)).await;
             if standby.server.try_wait()?.is_none() {
                 self.wait_for("SELECT NOT pg_is_in_recovery()").await?;
@@ -160,34 +173,37 @@ impl Beside {
     pub(super) async fn lag(&mut self, site: &Site, mut rng: Rng) -> Result<()> {
         let standby = self.standby()?;
         sql::once(&standby.options, "SELECT pg_wal_replay_pause()").await?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let endpoint = listener.local_addr()?.port();
-        let primary = site.cluster.lock().await.as_ref().context("there is no server")?.port();
-        let (ports, only) = ([primary, standby.port], Arc::clone(&self.only));
+        let sockets = standby.sockets.clone();
+        let endpoint = socket(&sockets, ENDPOINT);
+        let listener = UnixListener::bind(&endpoint).context("cannot stand before the servers")?;
+        let primary = standby.primary;
+        self.endpoint = Some(endpoint);
+        let only = Arc::clone(&self.only);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let port = match only.load(Ordering::Relaxed) {
-                    0 => ports[rng.usize(..2)],
+                    0 => [primary, STANDBY][rng.usize(..2)],
                     port => port,
                 };
+                let server = socket(&sockets, port);
                 tokio::spawn(async move {
-                    let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
+                    let mut server = UnixStream::connect(server).await?;
                     tokio::io::copy_bidirectional(&mut client, &mut server).await
                 });
             }
         });
         let moved = async |mut cluster: Cluster| {
-            cluster.reader_port = Some(endpoint);
+            cluster.reader_port = Some(ENDPOINT);
             Ok(cluster)
         };
         site.move_databases(moved).await
     }
 
     /// The standby goes on; the endpoint leads to the primary again.
-    pub(super) async fn catch_up(&mut self, site: &Site) -> Result<()> {
-        let primary = site.cluster.lock().await.as_ref().context("there is no server")?.port();
-        self.only.store(primary, Ordering::Relaxed);
-        sql::once(&self.standby()?.options, "SELECT pg_wal_replay_resume()").await
+    pub(super) async fn catch_up(&mut self) -> Result<()> {
+        let standby = self.standby()?;
+        self.only.store(standby.primary, Ordering::Relaxed);
+        sql::once(&standby.options, "SELECT pg_wal_replay_resume()").await
     }
 
     /// Ends the standby.
@@ -195,15 +211,16 @@ impl Beside {
         if let Some(mut standby) = self.standby {
             standby.server.kill().await.context("cannot end the standby")?;
         }
+        if let Some(endpoint) = self.endpoint {
+            std::fs::remove_file(endpoint).context("cannot remove the endpoint's socket")?;
+        }
         Ok(())
     }
 }
 
-/// For the programs of Postgres, which take no other form; the file is the superuser's and the seed's own.
-fn primary_url(site: &Site, primary: &PgConnectOptions) -> Result<String> {
+/// For the programs of Postgres; the file is the superuser's and the seed's own.
+fn superuser_password(site: &Site) -> Result<String> {
     let credentials: PathBuf = site.launch.path("databases/credentials.json");
     let credentials: serde_json::Value = serde_json::from_slice(&std::fs::read(Path::new(&credentials))?)?;
-    let password = credentials["superuser"].as_str().context("the superuser has a password")?;
-    let (user, port) = (primary.get_username(), primary.get_port());
-    Ok(format!("postgres://{user}:{password}@127.0.0.1:{port}/postgres?sslmode=disable"))
+    Ok(credentials["superuser"].as_str().context("the superuser has a password")?.to_owned())
 }

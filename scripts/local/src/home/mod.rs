@@ -3,6 +3,7 @@
 //! ```text
 //! .datadetox/lake/<bucket>/…      the two buckets, as plain files
 //! .datadetox/postgres/            the databases (elsewhere when root runs the stack from a folder closed to others)
+//! .datadetox/postgres.socket/     where they listen (elsewhere when that is too deep for a socket)
 //! .datadetox/executions/          one journal an execution; `.damaged` are put aside
 //! .datadetox/inbox/               one file a message of the alerts topic
 //! .datadetox/logs/                Postgres and every function
@@ -10,15 +11,24 @@
 //! .datadetox/stack.json           where the running stack listens
 //! .datadetox/databases.json       which databases the stack was started with, without passwords
 //! ```
+//!
+//! All of it is its owner's alone, whatever the umask: the lake and the journals hold rows, and who holds the lock keeps a
+//! stack from starting.
+
+mod owner;
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
+
+use crate::account::Account;
+use crate::process;
+
+pub(crate) use owner::umask_before;
 
 /// Time between two looks at a folder that another process holds.
 const LOOK: Duration = Duration::from_millis(50);
@@ -44,15 +54,15 @@ pub struct Running {
     pub pipeline: String,
     /// ARN of its state machine.
     pub state_machine: String,
-    /// Port of its Postgres, if it has one.
-    pub postgres_port: Option<u16>,
+    /// The folder of its Postgres' socket, if it has one.
+    pub postgres_socket: Option<PathBuf>,
 }
 
 impl Home {
     /// Makes the folder where it is missing, and takes it.
     ///
     /// # Errors
-    /// When another process holds it, or it cannot be written.
+    /// When another process holds it, it is another account's, or it cannot be written.
     pub fn take(root: &Path) -> Result<Self> {
         if let Some(home) = Self::try_take(root)? {
             return Ok(home);
@@ -87,18 +97,20 @@ impl Home {
     /// # Errors
     /// When it cannot be written.
     pub fn try_take(root: &Path) -> Result<Option<Self>> {
+        let owner::Claimed { path: root, was_open } = owner::claim(root)?;
         for folder in ["lake", "executions", "inbox", "logs"] {
-            let path = root.join(folder);
-            fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+            owner::folder(&root.join(folder))?;
         }
-        let root = root.canonicalize().with_context(|| format!("cannot open {}", root.display()))?;
-        let failed = || format!("cannot lock {}", root.display());
-        let lock = File::create(root.join("lock")).with_context(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+        let place = root.join("lock");
+        let mut lock = try_lock(&place)?;
+        // While others could come in, one of them could take the lock, and may hold it still. It is a file that they cannot
+        // open any more, then, unless a stack of ours says that it runs.
+        let runs = || Running::read(&root).is_some_and(|running| process::is_alive(running.pid));
+        if lock.is_none() && was_open && !runs() {
+            fs::remove_file(&place).with_context(|| format!("cannot remove {}", place.display()))?;
+            lock = try_lock(&place)?;
         }
+        let Some(lock) = lock else { return Ok(None) };
         let home = Self { root, _lock: lock };
         // What a stack that was killed told of itself is true no longer.
         home.withdraw();
@@ -124,11 +136,15 @@ impl Home {
     pub fn write_private(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.join(name);
         let beside = self.join(&format!("{name}.new"));
-        let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&beside)?;
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        let mut file = owner::file(&beside)?;
         file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", beside.display()))?;
         fs::rename(&beside, &path)?;
         Ok(path)
+    }
+
+    /// Lets the server's account through to its own folders.
+    pub(crate) fn let_pass(&self, account: Account) -> Result<()> {
+        owner::let_pass(&self.root, account)
     }
 
     pub(crate) fn announce(&self, running: &Running) -> Result<()> {
@@ -141,11 +157,22 @@ impl Home {
     }
 }
 
+/// The lock, unless another process holds it.
+fn try_lock(place: &Path) -> Result<Option<File>> {
+    let lock = owner::file(place)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", place.display())),
+    }
+}
+
 impl Running {
     /// The stack that runs in a folder, if one does.
     #[must_use]
     pub fn find(root: &Path) -> Option<Self> {
-        let running = Self::read(root)?;
+        // What another account says would lead us to its own services.
+        let running = Self::read(root).filter(|_| owner::is_ours(root))?;
         // The file outlives a crash, the lock does not.
         let lock = File::open(root.join("lock")).ok()?;
         matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(running)
@@ -158,6 +185,8 @@ impl Running {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -172,7 +201,7 @@ mod tests {
             operator_secret: "s".into(),
             pipeline: "p".into(),
             state_machine: "s".into(),
-            postgres_port: None,
+            postgres_socket: None,
         };
         home.announce(&running).unwrap();
         assert_eq!(Running::find(folder.path()).unwrap().endpoint, "e");
@@ -180,5 +209,21 @@ mod tests {
         assert!(Running::find(folder.path()).is_none(), "the file is left, the stack is not");
         let _home = Home::take(folder.path()).unwrap();
         assert!(Running::find(folder.path()).is_none(), "who took the folder has not said that it is a stack");
+    }
+
+    #[test]
+    fn who_took_the_lock_of_a_home_that_was_open_holds_nothing_once_it_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("home");
+        drop(Home::take(&root).unwrap());
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        let another = File::open(root.join("lock")).unwrap();
+        another.lock_shared().unwrap();
+        let home = Home::take(&root).unwrap();
+        assert!(Home::try_take(&root).unwrap().is_none(), "it is held as any other");
+        drop(home);
+        let held = File::open(root.join("lock")).unwrap();
+        held.lock_shared().unwrap();
+        assert!(Home::try_take(&root).unwrap().is_none(), "in a home that was closed it is a stack of ours");
     }
 }
