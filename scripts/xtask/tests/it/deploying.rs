@@ -13,6 +13,9 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const CATALOGUE: &str = "[pipeline]\nname = 'shop'\n[source.tables.staff]\nkey = 'id'\ncapture = 'snapshot'\n\
                          columns = { id = 'integer' }\n[dimensions.dim_staff]\nfrom = 'staff'\ncolumns = { id = 'id' }\n";
 
+/// Terraform's lock file of the stack.
+const LOCK: &str = "cdktf/cdktf.out/stacks/shop-dev/.terraform.lock.hcl";
+
 /// A clone of a small pipeline, and the account that it is deployed to.
 struct World {
     folder: TempDir,
@@ -29,6 +32,7 @@ impl World {
                 "cdktf/cdktf.out/manifest.json",
                 r#"{ "stacks": { "shop-dev": { "workingDirectory": "stacks/shop-dev" } } }"#,
             ),
+            (LOCK, "# The archives of the provider.\n"),
             ("apply", ""),
             ("calls", ""),
             ("runs.json", &runs.to_string()),
@@ -38,7 +42,7 @@ impl World {
         if let Some(state) = state {
             world.write("schedule.json", &schedule(state).to_string());
         }
-        for script in ["deploy", "terraform"] {
+        for script in ["deploy", "run", "sums", "terraform"] {
             std::fs::create_dir_all(world.path("scripts")).expect("a folder");
             std::fs::copy(format!("{ROOT}/scripts/{script}"), world.path(&format!("scripts/{script}")))
                 .expect("copied");
@@ -173,7 +177,7 @@ fn a_deployment_applies_between_two_runs() {
     let deployed = world.deploy(&["dev", "--yes"]);
     assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("ENABLED")), "{deployed:?}");
     world.assert_calls(&expect![[r"
-        terraform init
+        terraform init -lockfile=readonly
         terraform plan
         aws scheduler get-schedule --name shop-dev-schedule --region eu-west-2 --output json
         aws scheduler get-schedule --name shop-dev-schedule --region eu-west-2 --output json
@@ -207,9 +211,59 @@ fn a_plan_pauses_nothing() {
     let planned = world.deploy(&["dev", "--plan"]);
     assert_eq!(
         (planned.code, world.read("calls").as_str()),
+        (Some(0), "terraform init -lockfile=readonly\nterraform plan\n"),
+        "{planned:?}"
+    );
+}
+
+#[test]
+fn a_provider_that_no_lock_file_names_is_had_once_by_a_person() {
+    let world = World::new(None, &Value::Null);
+    std::fs::remove_file(world.path(LOCK)).expect("it is there");
+    let refused = world.deploy(&["dev", "--yes"]);
+    assert_eq!((refused.code, world.read("calls").as_str()), (Some(1), ""), "{refused:?}");
+    let told = format!("error: {LOCK} is missing: scripts/deploy dev --plan makes it, then commit it\n");
+    assert_eq!(refused.told, told);
+    let planned = world.deploy(&["dev", "--plan"]);
+    assert_eq!(
+        (planned.code, world.read("calls").as_str()),
         (Some(0), "terraform init\nterraform plan\n"),
         "{planned:?}"
     );
+    assert!(planned.told.contains("will be made: commit it"), "{planned:?}");
+}
+
+/// What `scripts/bundle` gathers, as far as a deployment asks for it: no cargo, no packages to be made.
+fn bundled(world: &World) {
+    world.write("target/packages/arm64/load.zip", "checked");
+    std::fs::create_dir_all(world.path("bin")).expect("made");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_xtask"), world.path("bin/xtask")).expect("a link");
+    world.write("no-cargo", "");
+    let files = ["pipeline.toml", LOCK, "target/packages/arm64/load.zip", "scripts/deploy"];
+    let sums =
+        Command::new(world.path("scripts/sums")).arg("256").args(files).current_dir(world.folder.path()).output();
+    world.write("SHA256SUMS", &String::from_utf8(sums.expect("it starts").stdout).expect("a text"));
+}
+
+#[test]
+fn a_bundle_is_deployed_as_it_was_checked_and_builds_nothing() {
+    let world = World::new(Some("ENABLED"), &idle());
+    bundled(&world);
+    let deployed = world.deploy(&["dev", "--yes"]);
+    assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("ENABLED")), "{deployed:?}");
+    let calls = world.read("calls");
+    assert!(calls.starts_with("terraform init -plugin-dir=providers -lockfile=readonly\nterraform plan\n"), "{calls}");
+    assert!(calls.contains("terraform apply\n"), "{calls}");
+}
+
+#[test]
+fn a_bundle_with_another_byte_is_not_deployed() {
+    let world = World::new(Some("ENABLED"), &idle());
+    bundled(&world);
+    world.write("target/packages/arm64/load.zip", "checkeD");
+    let refused = world.deploy(&["dev", "--yes"]);
+    assert_eq!((refused.code, world.read("calls").as_str()), (Some(1), ""), "{refused:?}");
+    assert!(refused.told.contains("load.zip: FAILED"), "{refused:?}");
 }
 
 #[test]
