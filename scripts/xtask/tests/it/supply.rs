@@ -181,7 +181,7 @@ fn nothing_is_installed_but_by_a_lock_file() {
     assert_eq!(seen, ["cargo install", "npm ci", "npm install", "npm pack", "pip"]);
 }
 
-/// What deny.toml says of an advisory that it ignores.
+// What deny.toml says of an advisory that it ignores.
 #[test]
 fn nothing_of_arrow2_that_computes_is_compiled() {
     let output = Command::new(env!("CARGO"))
@@ -192,4 +192,52 @@ fn nothing_of_arrow2_that_computes_is_compiled() {
     let features = String::from_utf8(output.stdout).expect("a text");
     assert!(features.starts_with("arrow2 v") && features.contains("io_parquet"), "{features}");
     assert!(!features.contains("compute"), "{features}");
+}
+
+/// The jobs of a workflow, by their names.
+fn jobs(workflow: &str) -> Vec<(&str, Vec<&str>)> {
+    let (_, text) = workflow.split_once("\njobs:\n").expect("jobs");
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        match line.strip_prefix("  ").and_then(|line| line.strip_suffix(':')) {
+            Some(name) if !name.starts_with(' ') => found.push((name, Vec::new())),
+            _ => found.last_mut().expect("a name comes first").1.push(line),
+        }
+    }
+    found
+}
+
+#[test]
+fn a_job_that_builds_has_no_credentials_and_one_that_has_them_builds_nothing() {
+    let mut trusted = Vec::new();
+    for path in files(".github/workflows", |path| has_extension(path, "yml")) {
+        let workflow = read(&path);
+        let (head, _) = workflow.split_once("\njobs:\n").expect("jobs");
+        assert!(head.contains("\npermissions:\n  contents: read\n"), "{}", path.display());
+        assert!(!workflow.contains("secrets.") && !workflow.contains("pull_request_target"), "{}", path.display());
+        for line in workflow.lines().filter_map(|line| line.split_once("uses: ")) {
+            let commit = line.1.split_once('@').and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
+            assert!(commit.len() == 40 && hex::decode(commit).is_ok(), "{}", line.1);
+        }
+        for (name, lines) in jobs(&workflow) {
+            let text = lines.join("\n");
+            let lends = ["write", "GH_TOKEN", "github.token", "configure-aws-credentials"];
+            if !lends.iter().any(|word| text.contains(word)) {
+                assert!(!text.contains("permissions:") && text.contains("persist-credentials: false"), "{name}");
+                continue;
+            }
+            trusted.push(name.to_owned());
+            assert!(text.contains("\n    environment: "), "{name}: anything that is pushed gets its credentials");
+            for builds in ["actions/checkout", "cargo", "actions/cache", "scripts/package", "scripts/setup", "install"]
+            {
+                assert!(!text.contains(builds), "{name}: {builds}");
+            }
+            let of_main =
+                text.contains("if: github.ref == 'refs/heads/main' && github.event_name != 'pull_request' && ");
+            let of_tags = head.contains("\non:\n  push:\n    tags: ") && !head.contains("pull_request");
+            assert!(of_main || of_tags, "{name} runs for a pull request");
+        }
+    }
+    trusted.sort_unstable();
+    assert_eq!(trusted, ["deploy", "publish"]);
 }
