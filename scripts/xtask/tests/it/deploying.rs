@@ -42,7 +42,7 @@ impl World {
         if let Some(state) = state {
             world.write("schedule.json", &schedule(state).to_string());
         }
-        for script in ["deploy", "run", "sums", "terraform"] {
+        for script in ["bundle", "deploy", "run", "smoke", "sums", "terraform"] {
             std::fs::create_dir_all(world.path("scripts")).expect("a folder");
             std::fs::copy(format!("{ROOT}/scripts/{script}"), world.path(&format!("scripts/{script}")))
                 .expect("copied");
@@ -74,7 +74,8 @@ impl World {
         command
             .env("WORLD", self.folder.path())
             .env("XTASK", env!("CARGO_BIN_EXE_xtask"))
-            .env_remove("TF_STATE_BUCKET");
+            .env_remove("TF_STATE_BUCKET")
+            .env_remove("CARGO_TARGET_DIR");
         command
     }
 
@@ -233,22 +234,44 @@ fn a_provider_that_no_lock_file_names_is_had_once_by_a_person() {
     assert!(planned.told.contains("will be made: commit it"), "{planned:?}");
 }
 
-/// What `scripts/bundle` gathers, as far as a deployment asks for it: no cargo, no packages to be made.
-fn bundled(world: &World) {
-    world.write("target/packages/arm64/load.zip", "checked");
-    std::fs::create_dir_all(world.path("bin")).expect("made");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_xtask"), world.path("bin/xtask")).expect("a link");
-    world.write("no-cargo", "");
-    let files = ["pipeline.toml", LOCK, "target/packages/arm64/load.zip", "scripts/deploy"];
-    let sums =
-        Command::new(world.path("scripts/sums")).arg("256").args(files).current_dir(world.folder.path()).output();
-    world.write("SHA256SUMS", &String::from_utf8(sums.expect("it starts").stdout).expect("a text"));
+/// What `scripts/bundle` makes of a clone, unpacked where there is no cargo. The account stays the same.
+fn bundled(clone: &World) -> World {
+    for (place, text) in [
+        ("cdktf/cdktf.out/stacks/shop-dev/cdk.tf.json", "{}"),
+        ("target/packages/arm64/load.zip", "checked"),
+        ("target/release/datadetox", ""),
+        ("target/release/xtask", "#!/bin/sh\nexec \"$XTASK\" \"$@\"\n"),
+    ] {
+        clone.write(place, text);
+    }
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(clone.path("target/release/xtask"), executable).expect("changed");
+    let made = clone.command(&clone.path("scripts/bundle"), &["dev", "bundle.tar.gz"]).output().expect("it starts");
+    let made = Called::from(made);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let world = World { folder: tempfile::tempdir().expect("a folder") };
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(clone.path("bundle.tar.gz"))
+        .current_dir(world.folder.path())
+        .status()
+        .expect("tar starts");
+    assert!(unpacked.success());
+    // That digest is what the job that deploys compares.
+    let sums = Command::new(world.path("scripts/sums")).arg("256").arg(clone.path("bundle.tar.gz")).output();
+    assert_eq!(made.out, String::from_utf8(sums.expect("it starts").stdout).expect("a text"));
+    for (place, text) in [("calls", ""), ("apply", ""), ("no-cargo", "")] {
+        world.write(place, text);
+    }
+    for place in ["runs.json", "schedule.json"] {
+        world.write(place, &clone.read(place));
+    }
+    world
 }
 
 #[test]
 fn a_bundle_is_deployed_as_it_was_checked_and_builds_nothing() {
-    let world = World::new(Some("ENABLED"), &idle());
-    bundled(&world);
+    let world = bundled(&World::new(Some("ENABLED"), &idle()));
     let deployed = world.deploy(&["dev", "--yes"]);
     assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("ENABLED")), "{deployed:?}");
     let calls = world.read("calls");
@@ -257,9 +280,19 @@ fn a_bundle_is_deployed_as_it_was_checked_and_builds_nothing() {
 }
 
 #[test]
+fn a_bundle_is_not_made_without_a_provider_that_a_lock_file_names() {
+    let world = World::new(None, &Value::Null);
+    std::fs::remove_file(world.path(LOCK)).expect("it is there");
+    world.write("target/packages/arm64/load.zip", "checked");
+    let made = world.command(&world.path("scripts/bundle"), &["dev", "bundle.tar.gz"]).output().expect("it starts");
+    let made = Called::from(made);
+    assert_eq!((made.code, world.path("bundle.tar.gz").exists()), (Some(1), false), "{made:?}");
+    assert!(made.told.contains(".terraform.lock.hcl is missing: scripts/deploy dev --plan makes it"), "{made:?}");
+}
+
+#[test]
 fn a_bundle_with_another_byte_is_not_deployed() {
-    let world = World::new(Some("ENABLED"), &idle());
-    bundled(&world);
+    let world = bundled(&World::new(Some("ENABLED"), &idle()));
     world.write("target/packages/arm64/load.zip", "checkeD");
     let refused = world.deploy(&["dev", "--yes"]);
     assert_eq!((refused.code, world.read("calls").as_str()), (Some(1), ""), "{refused:?}");
