@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
-use crate::policy::{Statement, document};
+use crate::policy::{Statement, document, tls_only};
 use crate::stack::{ACCOUNT, Handle, PARTITION, Resource, Stack};
 
 #[derive(Serialize)]
@@ -70,7 +70,9 @@ impl Alerts {
         let publish = Statement::allow("AlarmsAndRules", &["sns:Publish"], vec![topic.arn()])
             .to(json!({ "Service": PUBLISHERS }))
             .when(of_this_account());
-        stack.add("alerts", TopicPolicy { arn: topic.arn(), policy: document(vec![publish]) })?;
+        // A topic's policy knows no `sns:*`.
+        let over_tls = tls_only(&["sns:Publish"], vec![topic.arn()]);
+        stack.add("alerts", TopicPolicy { arn: topic.arn(), policy: document(vec![publish, over_tls]) })?;
         for (number, address) in plan.catalog.pipeline.alerts.iter().enumerate() {
             let endpoint = crate::stack::literal(address);
             let name = format!("alerts-{}", number + 1);

@@ -24,6 +24,8 @@ use crate::watching;
 
 /// The version of the format that the CLI reads.
 const FORMAT: &str = "0.21.0";
+/// The version of the AWS provider: the one that `provider-schema.json` is of, so that what is deployed was held against it.
+const PROVIDER: &str = "6.25.0";
 /// The folder of the stacks' folders.
 const STACKS: &str = "stacks";
 /// The file of a stack in its folder.
@@ -140,7 +142,7 @@ fn settings(plan: &Plan<'_>, environment: &str) -> Value {
         "provider": { "aws": [provider] },
         "terraform": {
             "backend": { "s3": backend },
-            "required_providers": { "aws": { "source": "hashicorp/aws", "version": "~> 6.0" } },
+            "required_providers": { "aws": { "source": "hashicorp/aws", "version": PROVIDER } },
         },
     })
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::alerts::Alerts;
 use crate::functions::{Functions, LogGroup, Policy, PolicyAttachment, Role, RolePolicy};
 use crate::plan::Plan;
-use crate::policy::{Statement, document, trust};
+use crate::policy::{Statement, document, tls_only, trust};
 use crate::stack::{ACCOUNT, Handle, Resource, Stack, literal};
 
 /// ARNs of functions, at most 140 characters each, that fit one policy.
@@ -43,6 +43,16 @@ pub(crate) struct Queue {
 
 impl Resource for Queue {
     const TYPE: &'static str = "aws_sqs_queue";
+}
+
+#[derive(Serialize)]
+struct QueuePolicy {
+    queue_url: String,
+    policy: String,
+}
+
+impl Resource for QueuePolicy {
+    const TYPE: &'static str = "aws_sqs_queue_policy";
 }
 
 #[derive(Serialize)]
@@ -183,6 +193,8 @@ fn schedule(stack: &mut Stack, plan: &Plan<'_>, machine: &Handle<StateMachine>) 
             kms_master_key_id: plan.environment.kms_key.clone(),
         },
     )?;
+    let policy = document(vec![tls_only(&["sqs:*"], vec![missed.arn()])]);
+    stack.add("missed", QueuePolicy { queue_url: missed.get("id"), policy })?;
     let role = stack.add(
         &name,
         Role {

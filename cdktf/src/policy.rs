@@ -51,6 +51,13 @@ impl Statement {
     }
 }
 
+/// Denies what comes over the network in the clear, whoever it is.
+pub(crate) fn tls_only(actions: &[&'static str], resources: Vec<String>) -> Statement {
+    Statement::deny("OnlyOverTls", actions, resources)
+        .to(json!("*"))
+        .when(json!({ "Bool": { "aws:SecureTransport": "false" } }))
+}
+
 /// A document as IAM takes it.
 pub(crate) fn document(statements: Vec<Statement>) -> String {
     let statements: Vec<Value> = statements.into_iter().map(Statement::json).collect();

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
-use crate::policy::{Statement, document};
+use crate::policy::{Statement, document, tls_only};
 use crate::stack::{ACCOUNT, Handle, PARTITION, Resource, Stack};
 
 #[derive(Serialize)]
@@ -114,23 +114,17 @@ impl Buckets {
             unconditional["Null"] = json!({ "s3:if-none-match": "true" });
             let create_only = Statement::deny("ObjectsAreOnlyCreated", &["s3:PutObject"], vec![objects.clone()]);
             let statements = vec![
-                tls_only(own, objects),
+                tls_only(&["s3:*"], vec![own, objects]),
                 no_delete.to(json!("*")).when(functions.clone()),
                 create_only.to(json!("*")).when(unconditional),
             ];
             stack.add(name, BucketPolicy { bucket: bucket.get("id"), policy: document(statements) })?;
         }
         let (own, objects) = (self.artefacts.arn(), format!("{}/*", self.artefacts.arn()));
-        let policy = document(vec![tls_only(own, objects)]);
+        let policy = document(vec![tls_only(&["s3:*"], vec![own, objects])]);
         stack.add("artefacts", BucketPolicy { bucket: self.artefacts.get("id"), policy })?;
         Ok(())
     }
-}
-
-fn tls_only(own: String, objects: String) -> Statement {
-    Statement::deny("OnlyOverTls", &["s3:*"], vec![own, objects])
-        .to(json!("*"))
-        .when(json!({ "Bool": { "aws:SecureTransport": "false" } }))
 }
 
 fn of_lake(stack: &mut Stack, plan: &Plan<'_>, of: catalog::key::Bucket) -> Result<Handle<Bucket>> {

@@ -51,7 +51,14 @@ const policiesOf = (role) => {
     .map((name) => [name, resources.aws_iam_policy[name]]);
   return [...own, ...attached].map(([name, body]) => ({ name, policy: JSON.parse(resolve(body.policy)) }));
 };
-const bucketPolicy = (name) => JSON.parse(resolve(resources.aws_s3_bucket_policy[name].policy));
+// The policy of what a call is about.
+const policyOf = ({ bucket, topic, queue }) => {
+  const found =
+    (bucket && resources.aws_s3_bucket_policy[bucket]) ||
+    (topic && resources.aws_sns_topic_policy.alerts) ||
+    (queue && resources.aws_sqs_queue_policy.missed);
+  return found ? { resourcePolicy: JSON.parse(resolve(found.policy)) } : {};
+};
 // The functions come in the same order everywhere.
 const deployedAs = new Map(laptop.functions.map((each, number) => [each.name, deployed.functions[number].name]));
 
@@ -63,11 +70,12 @@ function arnOf(resource) {
   }
   if (resource.function) return arns.aws_lambda_function(deployedAs.get(resource.function));
   if (resource.topic) return arns.aws_sns_topic("alerts");
+  if (resource.queue) return arns.aws_sqs_queue("missed");
   return arns.aws_sfn_state_machine(machine);
 }
 
 async function isAllowed({ caller, action, resource, context }) {
-  const name = caller === "state machine" ? machine : deployedAs.get(caller);
+  const name = { "state machine": machine, schedule: deployed.schedule }[caller] ?? deployedAs.get(caller);
   const role = arns.aws_iam_role(name);
   const simulation = {
     request: {
@@ -79,7 +87,7 @@ async function isAllowed({ caller, action, resource, context }) {
     identityPolicies: policiesOf(name),
     serviceControlPolicies: [],
     resourceControlPolicies: [],
-    ...(resource.bucket ? { resourcePolicy: bucketPolicy(resource.bucket) } : {}),
+    ...policyOf(resource),
   };
   const answer = await runSimulation(simulation, {});
   if (answer.resultType === "error") throw new Error(JSON.stringify(answer.errors));
@@ -87,12 +95,18 @@ async function isAllowed({ caller, action, resource, context }) {
 }
 
 const wrong = [];
+// What the laptop's schedule has no call for.
+calls.push(
+  { caller: "schedule", action: "states:StartExecution", resource: {}, context: {} },
+  { caller: "schedule", action: "sqs:SendMessage", resource: { queue: true }, context: {} },
+);
 for (const call of calls) {
   if (!(await isAllowed(call))) wrong.push(`denied, but a run does it: ${JSON.stringify(call)}`);
 }
 
 // What nobody may do: each of these is derived from calls that are allowed, changed in one thing.
 const created = { "s3:if-none-match": "*" };
+const inTheClear = { "aws:SecureTransport": "false" };
 const called = new Set(calls.map((call) => call.caller));
 const functions = (program) => laptop.functions.filter((each) => each.program === program && called.has(each.name));
 const [{ name: one, subject: oneTable }, { name: other, subject: otherTable }] = functions("extract");
@@ -126,6 +140,9 @@ const forbidden = [
   [plan, "secretsmanager:GetSecretValue", { secret: "warehouse" }, {}],
   [plan, "states:StartExecution", {}, {}],
   [halt, "s3:GetObject", state, {}],
+  [one, "s3:PutObject", object("ingestion", oneTable), { ...created, ...inTheClear }],
+  ["state machine", "sns:Publish", { topic: true }, inTheClear],
+  ["schedule", "sqs:SendMessage", { queue: true }, inTheClear],
   ["state machine", "s3:GetObject", object("ingestion", oneTable), {}],
   ["state machine", "secretsmanager:GetSecretValue", { secret: "source" }, {}],
 ].map(([caller, action, resource, context]) => ({ caller, action, resource, context }));
@@ -133,6 +150,6 @@ for (const call of forbidden) {
   if (await isAllowed(call)) wrong.push(`allowed, but nobody may: ${JSON.stringify(call)}`);
 }
 
-console.log(`${calls.length} recorded calls and ${forbidden.length} forbidden ones were simulated`);
+console.log(`${calls.length} calls that runs make and ${forbidden.length} forbidden ones were simulated`);
 for (const line of wrong) console.log(line);
 process.exit(wrong.length === 0 ? 0 : 1);

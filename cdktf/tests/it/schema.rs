@@ -77,6 +77,15 @@ fn the_provider_knows_every_resource_and_argument() {
 }
 
 #[test]
+fn the_stack_asks_for_the_one_version_of_the_provider_that_it_is_held_against() {
+    let schema: Value = serde_json::from_str(&read("cdktf/provider-schema.json")).expect("it is JSON");
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    assert_eq!(stack["terraform"]["required_providers"]["aws"]["version"], schema["provider"]);
+    let exact = schema["provider"].as_str().expect("a version");
+    assert!(exact.split('.').count() == 3 && exact.split('.').all(|part| part.parse::<u32>().is_ok()), "{exact}");
+}
+
+#[test]
 fn the_check_finds_what_is_wrong() {
     let mut stack = stack_of(&read("pipeline.toml"), EVERYTHING);
     let machine = &mut stack["resource"]["aws_sfn_state_machine"]["totesys-prod-etl"];

@@ -107,6 +107,31 @@ fn statement(stack: &Value, kind: &str, policy: &str, sid: &str) -> BTreeSet<Str
         .collect()
 }
 
+#[test]
+fn nobody_reaches_what_is_stored_told_or_queued_but_over_tls() {
+    let stack = stack_of(&read("pipeline.toml"), EVERYTHING);
+    for (kind, policies, of) in [
+        ("aws_s3_bucket", "aws_s3_bucket_policy", "bucket"),
+        ("aws_sns_topic", "aws_sns_topic_policy", "arn"),
+        ("aws_sqs_queue", "aws_sqs_queue_policy", "queue_url"),
+    ] {
+        let kept = stack["resource"][kind].as_object().expect("some");
+        assert!(!kept.is_empty(), "{kind}");
+        for name in kept.keys() {
+            let policy = &stack["resource"][policies][name];
+            let whose = policy[of].as_str().unwrap_or_else(|| panic!("{kind}.{name} has no policy"));
+            assert!(whose.starts_with(&format!("${{{kind}.{name}.")), "{policies}.{name} is of {whose}");
+            let document: Value = serde_json::from_str(policy["policy"].as_str().expect("a text")).expect("JSON");
+            let denied = document["Statement"].as_array().expect("statements").iter().any(|statement| {
+                statement["Effect"] == "Deny"
+                    && statement["Principal"] == "*"
+                    && statement["Condition"] == serde_json::json!({ "Bool": { "aws:SecureTransport": "false" } })
+            });
+            assert!(denied, "{kind}.{name}");
+        }
+    }
+}
+
 /// How many functions the shipped catalogue has.
 fn shipped_catalog_functions() -> usize {
     catalog(&read("pipeline.toml")).all_functions().count()

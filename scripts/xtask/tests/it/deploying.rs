@@ -13,6 +13,9 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const CATALOGUE: &str = "[pipeline]\nname = 'shop'\n[source.tables.staff]\nkey = 'id'\ncapture = 'snapshot'\n\
                          columns = { id = 'integer' }\n[dimensions.dim_staff]\nfrom = 'staff'\ncolumns = { id = 'id' }\n";
 
+/// Terraform's lock file of the stack.
+const LOCK: &str = "cdktf/cdktf.out/stacks/shop-dev/.terraform.lock.hcl";
+
 /// A clone of a small pipeline, and the account that it is deployed to.
 struct World {
     folder: TempDir,
@@ -29,6 +32,7 @@ impl World {
                 "cdktf/cdktf.out/manifest.json",
                 r#"{ "stacks": { "shop-dev": { "workingDirectory": "stacks/shop-dev" } } }"#,
             ),
+            (LOCK, "# The archives of the provider.\n"),
             ("apply", ""),
             ("calls", ""),
             ("runs.json", &runs.to_string()),
@@ -38,7 +42,7 @@ impl World {
         if let Some(state) = state {
             world.write("schedule.json", &schedule(state).to_string());
         }
-        for script in ["deploy", "terraform"] {
+        for script in ["bundle", "deploy", "run", "smoke", "sums", "terraform"] {
             std::fs::create_dir_all(world.path("scripts")).expect("a folder");
             std::fs::copy(format!("{ROOT}/scripts/{script}"), world.path(&format!("scripts/{script}")))
                 .expect("copied");
@@ -70,7 +74,8 @@ impl World {
         command
             .env("WORLD", self.folder.path())
             .env("XTASK", env!("CARGO_BIN_EXE_xtask"))
-            .env_remove("TF_STATE_BUCKET");
+            .env_remove("TF_STATE_BUCKET")
+            .env_remove("CARGO_TARGET_DIR");
         command
     }
 
@@ -173,7 +178,7 @@ fn a_deployment_applies_between_two_runs() {
     let deployed = world.deploy(&["dev", "--yes"]);
     assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("ENABLED")), "{deployed:?}");
     world.assert_calls(&expect![[r"
-        terraform init
+        terraform init -lockfile=readonly
         terraform plan
         aws scheduler get-schedule --name shop-dev-schedule --region eu-west-2 --output json
         aws scheduler get-schedule --name shop-dev-schedule --region eu-west-2 --output json
@@ -207,9 +212,91 @@ fn a_plan_pauses_nothing() {
     let planned = world.deploy(&["dev", "--plan"]);
     assert_eq!(
         (planned.code, world.read("calls").as_str()),
+        (Some(0), "terraform init -lockfile=readonly\nterraform plan\n"),
+        "{planned:?}"
+    );
+}
+
+#[test]
+fn a_provider_that_no_lock_file_names_is_had_once_by_a_person() {
+    let world = World::new(None, &Value::Null);
+    std::fs::remove_file(world.path(LOCK)).expect("it is there");
+    let refused = world.deploy(&["dev", "--yes"]);
+    assert_eq!((refused.code, world.read("calls").as_str()), (Some(1), ""), "{refused:?}");
+    let told = format!("error: {LOCK} is missing: scripts/deploy dev --plan makes it, then commit it\n");
+    assert_eq!(refused.told, told);
+    let planned = world.deploy(&["dev", "--plan"]);
+    assert_eq!(
+        (planned.code, world.read("calls").as_str()),
         (Some(0), "terraform init\nterraform plan\n"),
         "{planned:?}"
     );
+    assert!(planned.told.contains("will be made: commit it"), "{planned:?}");
+}
+
+/// What `scripts/bundle` makes of a clone, unpacked where there is no cargo. The account stays the same.
+fn bundled(clone: &World) -> World {
+    for (place, text) in [
+        ("cdktf/cdktf.out/stacks/shop-dev/cdk.tf.json", "{}"),
+        ("target/packages/arm64/load.zip", "checked"),
+        ("target/release/datadetox", ""),
+        ("target/release/xtask", "#!/bin/sh\nexec \"$XTASK\" \"$@\"\n"),
+    ] {
+        clone.write(place, text);
+    }
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(clone.path("target/release/xtask"), executable).expect("changed");
+    let made = clone.command(&clone.path("scripts/bundle"), &["dev", "bundle.tar.gz"]).output().expect("it starts");
+    let made = Called::from(made);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let world = World { folder: tempfile::tempdir().expect("a folder") };
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(clone.path("bundle.tar.gz"))
+        .current_dir(world.folder.path())
+        .status()
+        .expect("tar starts");
+    assert!(unpacked.success());
+    // That digest is what the job that deploys compares.
+    let sums = Command::new(world.path("scripts/sums")).arg("256").arg(clone.path("bundle.tar.gz")).output();
+    assert_eq!(made.out, String::from_utf8(sums.expect("it starts").stdout).expect("a text"));
+    for (place, text) in [("calls", ""), ("apply", ""), ("no-cargo", "")] {
+        world.write(place, text);
+    }
+    for place in ["runs.json", "schedule.json"] {
+        world.write(place, &clone.read(place));
+    }
+    world
+}
+
+#[test]
+fn a_bundle_is_deployed_as_it_was_checked_and_builds_nothing() {
+    let world = bundled(&World::new(Some("ENABLED"), &idle()));
+    let deployed = world.deploy(&["dev", "--yes"]);
+    assert_eq!((deployed.code, world.schedule()), (Some(0), schedule("ENABLED")), "{deployed:?}");
+    let calls = world.read("calls");
+    assert!(calls.starts_with("terraform init -plugin-dir=providers -lockfile=readonly\nterraform plan\n"), "{calls}");
+    assert!(calls.contains("terraform apply\n"), "{calls}");
+}
+
+#[test]
+fn a_bundle_is_not_made_without_a_provider_that_a_lock_file_names() {
+    let world = World::new(None, &Value::Null);
+    std::fs::remove_file(world.path(LOCK)).expect("it is there");
+    world.write("target/packages/arm64/load.zip", "checked");
+    let made = world.command(&world.path("scripts/bundle"), &["dev", "bundle.tar.gz"]).output().expect("it starts");
+    let made = Called::from(made);
+    assert_eq!((made.code, world.path("bundle.tar.gz").exists()), (Some(1), false), "{made:?}");
+    assert!(made.told.contains(".terraform.lock.hcl is missing: scripts/deploy dev --plan makes it"), "{made:?}");
+}
+
+#[test]
+fn a_bundle_with_another_byte_is_not_deployed() {
+    let world = bundled(&World::new(Some("ENABLED"), &idle()));
+    world.write("target/packages/arm64/load.zip", "checkeD");
+    let refused = world.deploy(&["dev", "--yes"]);
+    assert_eq!((refused.code, world.read("calls").as_str()), (Some(1), ""), "{refused:?}");
+    assert!(refused.told.contains("load.zip: FAILED"), "{refused:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `docs/guarantees.md` names tests, and every one of them exists.
+//! `docs/guarantees.md` and `SECURITY.md` name tests, and every one of them exists.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,16 +52,17 @@ fn has_test(text: &str, name: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_the_page_names_exists() {
-    let page = page();
-    let names = named(&page);
-    assert!(names.len() > 80, "{}", names.len());
+fn every_test_that_the_pages_name_exists() {
+    let security = std::fs::read_to_string(format!("{ROOT}/SECURITY.md")).expect("the page is there");
+    let pages = page() + &security;
+    let names = named(&pages);
+    assert!(named(&security).len() > 8 && names.len() > 90, "{}", names.len());
     let missing = names.iter().filter(|[package, module, test]| {
         let of_module = files(package).into_iter().filter(|path| is_module(path, module));
         !of_module.into_iter().any(|path| has_test(&std::fs::read_to_string(path).expect("a text"), test))
     });
     let missing: Vec<String> = missing.map(|parts| parts.join("::")).collect();
-    assert!(missing.is_empty(), "docs/guarantees.md names tests that do not exist: {missing:#?}");
+    assert!(missing.is_empty(), "docs/guarantees.md or SECURITY.md names tests that do not exist: {missing:#?}");
 }
 
 #[test]

@@ -6,3 +6,4 @@
 
 mod deploying;
 mod guarantees;
+mod supply;
