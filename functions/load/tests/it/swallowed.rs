@@ -60,7 +60,7 @@ async fn rows_that_a_trigger_puts_into_a_child_are_there() {
     let mut shop = Shop::open().await;
     let routed = "CREATE TABLE fact_line_all () INHERITS (fact_line);
                   CREATE FUNCTION route() RETURNS trigger LANGUAGE plpgsql AS $$
-                  BEGIN INSERT INTO fact_line_all VALUES (new.*); RETURN NULL; END $$;
+                  BEGIN INSERT INTO public.fact_line_all VALUES (new.*); RETURN NULL; END $$;
                   CREATE TRIGGER routes BEFORE INSERT ON fact_line FOR EACH ROW EXECUTE FUNCTION route()";
     shop.bed.warehouse_does(&format!("{TABLES}; {routed}")).await;
     let first = shop.load("one", &[brings("fact_line", &["7|a|NULL|NULL|x", "7|b|NULL|NULL|x"])]).await;

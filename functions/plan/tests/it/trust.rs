@@ -139,7 +139,7 @@ async fn a_table_with_a_foreign_one_beneath_it_is_read_whole_each_time_as_a_view
         let whole = first(&bed).await;
         assert!(!whole.tables[&ident("thing")].versioned && whole.targets[&ident("fact_thing")].verify_key, "{make}");
         let checkpoint = commit(&bed, &whole).await;
-        let reason = "the rows of away, a foreign table beneath it, carry no transaction id";
+        let reason = "the rows of public.away, a foreign table beneath it, carry no transaction id";
         assert_eq!(read(&second(&bed, &checkpoint).await, "thing"), (Read::Whole, reason), "{make}");
         bed.end().await;
     }
