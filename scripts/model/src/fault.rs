@@ -1,6 +1,6 @@
 //! What strikes while runs are at work: at every seam between processes, servers, disks and networks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,28 +175,29 @@ impl Site {
     /// Whatever is written lands on a device that is always full, or finds no folder to be written to.
     async fn lake_refuses(&self, full: bool, time: Duration) -> Result<bool> {
         let incoming = self.incoming();
-        let aside = incoming.with_extension("aside");
+        let (aside, refusing) = (incoming.with_extension("aside"), incoming.with_extension("refusing"));
+        // Made beside it and whole before it takes the place: the stack writes there all the time.
+        if full {
+            std::fs::create_dir(&refusing)?;
+            for number in 0..3_000 {
+                std::os::unix::fs::symlink("/dev/full", refusing.join(number.to_string()))?;
+            }
+        } else {
+            std::fs::write(&refusing, "")?;
+        }
         if std::fs::rename(&incoming, &aside).is_err() {
             // The stack is about to make it.
+            remove(&refusing, full)?;
             return Ok(false);
         }
         // The stack may have made it in this moment.
-        let placed = if full { std::fs::create_dir(&incoming) } else { std::fs::write(&incoming, "") };
-        if placed.is_err() {
+        if std::fs::rename(&refusing, &incoming).is_err() {
+            remove(&refusing, full)?;
             std::fs::remove_dir_all(&aside)?;
             return Ok(false);
         }
-        if full {
-            for number in 0..3_000 {
-                std::os::unix::fs::symlink("/dev/full", incoming.join(number.to_string()))?;
-            }
-        }
         tokio::time::sleep(time).await;
-        if full {
-            std::fs::remove_dir_all(&incoming)?;
-        } else {
-            std::fs::remove_file(&incoming)?;
-        }
+        remove(&incoming, full)?;
         std::fs::rename(&aside, &incoming)?;
         Ok(true)
     }
@@ -216,6 +217,10 @@ impl Site {
         }
         true
     }
+}
+
+fn remove(path: &Path, is_folder: bool) -> std::io::Result<()> {
+    if is_folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }
 }
 
 /// A process id.
