@@ -8,7 +8,8 @@ pub(crate) fn check(name: &str) -> Result<(), Refusal> {
     let special = |c: char| "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
     let refused = |c: char| c.is_whitespace() || c.is_control() || special(c) || no_character(c);
     if matches!(name, "" | "." | "..") || name.chars().count() > 80 || name.chars().any(refused) {
-        let rule = "1 to 80 characters without white space, control characters or <>{}[]?*\"#%\\^|~`$&,;:/, not . or ..";
+        let rule =
+            "1 to 80 characters without white space, control characters or <>{}[]?*\"#%\\^|~`$&,;:/, not . or ..";
         return Err(Refusal::new("InvalidName", format!("Invalid Name: {name:?} is no execution name: {rule}")));
     }
     Ok(())
