@@ -4,7 +4,7 @@
 //! shows. What the door holds against whom:
 //!
 //! - **Another user of the machine**, who connects. The system is asked whose the other end is ([`peer`]) before a byte is
-//!   read, and what is not of our own user is closed. So on Linux; without `/proc` the door does not open there. macOS tells
+//!   read, and what is not of our own user is closed. So on Linux; where it cannot tell, the door does not open. macOS tells
 //!   it to no program without unsafe code: there another user is answered, and what holds is the signature, and the secret
 //!   path of the Runtime API, which has no signature. What is left to him is to take up places.
 //! - **A page of another site** in a browser of ours, which connects as we do. `Host` must be a name of this machine, so that
@@ -53,7 +53,7 @@ use crate::credentials::Credentials;
 pub(crate) use body::{Broken, whole};
 pub(crate) use refused::{Protocol, json_error, query_error};
 
-use peer::Owner;
+use peer::Peers;
 use places::Places;
 use refused::Refused;
 use signature::Claim;
@@ -99,7 +99,7 @@ pub(crate) struct Said(pub(crate) Value);
 pub(crate) struct Door {
     listener: TcpListener,
     address: SocketAddr,
-    owner: Owner,
+    peers: Peers,
 }
 
 /// An open door. It closes when it is dropped, and ends every connection.
@@ -113,14 +113,14 @@ impl Drop for Open {
 
 impl Door {
     pub(crate) async fn bind() -> Result<Self> {
-        Self::of(Owner::ours()?).await
+        Self::of(rustix::process::geteuid().as_raw()).await
     }
 
     /// A door for the processes of that user.
-    async fn of(owner: Owner) -> Result<Self> {
+    async fn of(uid: u32) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, owner })
+        Ok(Self { listener, address, peers: Peers::of(uid, address)? })
     }
 
     /// Where it is.
@@ -147,7 +147,7 @@ impl Door {
                 Some(_) = inside.join_next() => continue,
             };
             // One after the other: of those that are to be closed none takes a place or a file.
-            if !self.owner.owns(peer, self.address).await {
+            if !self.peers.include(peer).await {
                 // Once: he is not to fill our log either.
                 if !told {
                     tracing::warn!("a connection to {} was closed, as every other one of another user", self.address);
@@ -155,6 +155,8 @@ impl Door {
                 }
                 continue;
             }
+            // An answer is not to wait for the acknowledgement of its beginning. What cannot be set so is slower.
+            let _ = connection.set_nodelay(true);
             let place = places.take().await;
             let (answers, head_time) = (TowerToHyperService::new(service.clone()), rules.head_time);
             inside.spawn(async move {
