@@ -15,6 +15,7 @@ pub const REGION: &str = "us-east-1";
 pub const ACCOUNT: &str = "000000000000";
 
 /// Access keys (the name of the function, or `operator`) and their secrets.
+#[derive(Default)]
 pub(crate) struct Credentials(BTreeMap<String, String>);
 
 impl Credentials {

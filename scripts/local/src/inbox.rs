@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 
 use crate::clock;
 use crate::credentials::OPERATOR;
-use crate::signature::Unsigned;
+use crate::door::query_error as error;
 
 /// What SNS takes.
 const MAX_MESSAGE: usize = 262_144;
@@ -59,21 +59,10 @@ impl Inbox {
     }
 
     /// The query protocol: a form in, XML out.
-    pub(crate) fn call(&self, identity: Result<String, Unsigned>, body: &[u8]) -> Response {
-        match identity {
-            Ok(identity) if identity == OPERATOR => {}
-            Ok(identity) => {
-                let message = format!("{identity} is not authorized to perform: SNS:Publish");
-                return error(StatusCode::FORBIDDEN, "AuthorizationError", &message);
-            }
-            Err(unsigned) => {
-                let code = match unsigned {
-                    Unsigned::Missing => "MissingAuthenticationToken",
-                    Unsigned::UnknownKey => "InvalidClientTokenId",
-                    Unsigned::Mismatch => "SignatureDoesNotMatch",
-                };
-                return error(StatusCode::FORBIDDEN, code, unsigned.message());
-            }
+    pub(crate) fn call(&self, identity: &str, body: &[u8]) -> Response {
+        if identity != OPERATOR {
+            let message = format!("{identity} is not authorized to perform: SNS:Publish");
+            return error(StatusCode::FORBIDDEN, "AuthorizationError", &message);
         }
         let members: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
         let member = |name: &str| members.get(name).cloned().unwrap_or_default();
@@ -109,15 +98,6 @@ impl Inbox {
         );
         (StatusCode::OK, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
     }
-}
-
-fn error(status: StatusCode, code: &str, message: &str) -> Response {
-    let message = quick_xml::escape::partial_escape(message);
-    let xml = format!(
-        "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type><Code>{code}</Code>\
-         <Message>{message}</Message></Error><RequestId>local</RequestId></ErrorResponse>"
-    );
-    (status, [(header::CONTENT_TYPE, "text/xml")], xml).into_response()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod account;
 mod calls;
 mod clock;
 mod credentials;
+mod door;
 mod ends;
 pub mod environment;
 mod gateway;
@@ -21,7 +22,6 @@ mod programs;
 mod refusal;
 mod schedule;
 mod secrets;
-mod signature;
 mod states;
 
 use std::collections::BTreeMap;
@@ -35,7 +35,6 @@ use catalog::key::Bucket;
 use catalog::{Deployment, Function};
 use emulator::{Entry, Settings, StateMachine, StepFunctions};
 use serde_json::Value;
-use tokio::task::JoinHandle;
 
 pub use clock::now;
 pub use credentials::{ACCOUNT, OPERATOR, REGION};
@@ -47,6 +46,7 @@ pub use programs::build_when_run_by_cargo;
 pub use schedule::{Schedule, run_name};
 
 use credentials::{Credentials, password};
+use door::{Door, Open};
 use gateway::Services;
 
 /// What a stack is made of.
@@ -91,7 +91,7 @@ pub struct Stack {
     pub inbox: Arc<Inbox>,
     environments: BTreeMap<String, Environment>,
     aws: SdkConfig,
-    gateway: JoinHandle<()>,
+    gateway: Open,
 }
 
 /// The variable that holds the secret of a process' credentials.
@@ -109,7 +109,7 @@ struct Standing {
     machine: Arc<StateMachine>,
     inbox: Arc<Inbox>,
     aws: SdkConfig,
-    gateway: JoinHandle<()>,
+    gateway: Open,
 }
 
 impl Stack {
@@ -167,8 +167,8 @@ impl Stack {
         let warehouse = config.warehouse.clone().unwrap_or_else(|| private(LOADER));
 
         let calls = Arc::new(calls::Calls::open(config.record_calls.as_deref())?);
-        let bound = gateway::bind().await?;
-        let endpoint = bound.endpoint.clone();
+        let door = Door::bind().await?;
+        let endpoint = format!("http://{}", door.address());
         let credentials = Credentials::new(deployment)?;
         credentials.write_config(home, &endpoint)?;
         let inbox = Arc::new(Inbox::new(topic_arn(deployment), home.join("inbox")));
@@ -205,14 +205,14 @@ impl Stack {
         let machine = states.machines().next().cloned().context("no state machine is deployed")?;
         let lake = Arc::new(lake::service(&home.join("lake"), deployment, &credentials, Arc::clone(&calls))?);
         let operator_secret = credentials.secret(OPERATOR).unwrap_or_default().to_owned();
-        let gateway = bound.serve(Services {
-            credentials,
+        let services = Services {
             lake,
             states: states::States::new(Arc::clone(&states), deployment),
             secrets: secrets::Secrets::new(deployment, source, warehouse),
             calls,
             inbox: Arc::clone(&inbox),
-        });
+        };
+        let gateway = gateway::open(door, credentials, services);
         if goes_on {
             home.announce(&Running {
                 pid: std::process::id(),
@@ -260,7 +260,7 @@ impl Stack {
     pub async fn stop(self) -> Result<()> {
         self.home.withdraw();
         self.lambda.stop().await;
-        self.gateway.abort();
+        drop(self.gateway);
         match self.postgres {
             Some(postgres) => postgres.stop().await,
             None => Ok(()),

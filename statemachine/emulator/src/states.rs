@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use asl::{Execution, Order, Signal, Status};
+use asl::{Execution, MAX_NESTING, Order, Signal, Status, nests_too_deep};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -118,10 +118,14 @@ impl StepFunctions {
     /// Starts an execution; the same name with the same input while it runs is the same execution.
     ///
     /// # Errors
-    /// `InvalidName`; `ExecutionAlreadyExists` when one of that name was started with another input, or has ended;
+    /// `InvalidName`; `InvalidExecutionInput` for one that nests too deep; `ExecutionAlreadyExists` when one of that name was started with another input, or has ended;
     /// `ServiceException` when its journal cannot be written.
     pub fn start(self: &Arc<Self>, machine: &StateMachine, name: &str, input: Value) -> Result<Arc<Entry>, Refusal> {
         name::check(name)?;
+        if nests_too_deep(&input) {
+            let message = format!("Invalid State Machine Execution Input: it nests deeper than {MAX_NESTING} levels");
+            return Err(Refusal::new("InvalidExecutionInput", message));
+        }
         let identity = machine.identity(name);
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = self.find(&identity.arn) {
@@ -222,6 +226,12 @@ impl StepFunctions {
                 let entry = Arc::clone(entry);
                 tokio::spawn(async move {
                     entry.send(match call.await {
+                        // Refused before it is written down: a journal that no parser reads again is forgotten.
+                        Ok(output) if nests_too_deep(&output) => Signal::TaskFailed {
+                            token,
+                            error: "States.DataLimitExceeded".to_owned(),
+                            cause: format!("the result nests deeper than {MAX_NESTING} levels"),
+                        },
                         Ok(output) => Signal::TaskSucceeded { token, output },
                         Err(failed) => Signal::TaskFailed { token, error: failed.error, cause: failed.cause },
                     });

@@ -38,7 +38,8 @@ enum Early {
 
 impl Instance {
     pub(super) async fn start(function: &Deployed) -> Result<Self> {
-        let api = RuntimeApi::listen().await?;
+        let call_time = Duration::from_secs(function.sizing.timeout_seconds.into());
+        let api = RuntimeApi::listen(call_time).await?;
         let log = fs::OpenOptions::new().create(true).append(true).open(&function.log)?;
         let mut command = process::command(&function.program, Ending::Kill);
         command.env_clear().envs(&function.environment);
@@ -97,12 +98,11 @@ impl Instance {
         let outcome =
             if sent { self.wait(answered).await } else { Err(Early::Exit("its Runtime API is gone".to_owned())) };
         let invoked = match outcome {
-            Ok(Answer::Response(body)) if body.len() > MAX_PAYLOAD => Err(runtime_error(
+            Ok(Answer::TooLarge) => Err(runtime_error(
                 "Function.ResponseSizeTooLarge",
                 format!("Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes)."),
             )),
-            Ok(Answer::Response(body)) => serde_json::from_slice(&body)
-                .map_err(|error| runtime_error("Runtime.MalformedResponse", error.to_string())),
+            Ok(Answer::Response(body)) => response(&body),
             Ok(Answer::Error(body)) => Err(reported(&body)),
             Err(early) => {
                 self.reusable = false;
@@ -196,6 +196,17 @@ impl Instance {
     }
 }
 
+/// What a function answered. Step Functions carries it in an envelope of one level.
+fn response(body: &[u8]) -> Invoked {
+    let malformed = |what: String| runtime_error("Runtime.MalformedResponse", what);
+    let answer: Value = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
+    let mut enveloped = Value::Array(vec![answer]);
+    if asl::nests_too_deep(&enveloped) {
+        return Err(malformed(format!("the answer nests deeper than {} levels", asl::MAX_NESTING - 1)));
+    }
+    Ok(enveloped[0].take())
+}
+
 /// What a function reported, under the name it gave.
 fn reported(body: &[u8]) -> super::InvocationError {
     let cause = String::from_utf8_lossy(body).into_owned();
@@ -228,6 +239,16 @@ mod tests {
         echo waits
         while :; do sleep 0.02; done
     ";
+
+    #[test]
+    fn an_answer_nests_no_deeper_than_its_execution_bears() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(response(nested(63).as_bytes()).is_ok());
+        for levels in [64, 120, 100_000] {
+            let refused = response(nested(levels).as_bytes()).map_err(|refused| refused.error);
+            assert_eq!(refused, Err("Runtime.MalformedResponse".to_owned()), "{levels}");
+        }
+    }
 
     #[tokio::test]
     async fn an_idle_function_is_asked_to_end() {

@@ -4,8 +4,11 @@
 //! Postgres; the real SDKs speak to them over sockets.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod door;
 mod ends;
+mod forgeries;
 mod lake;
+mod raw;
 mod signatures;
 mod topic;
 mod world;

@@ -89,9 +89,14 @@ impl World {
 
     /// An S3 client of the operator.
     pub(crate) async fn lake_of_operator(&self) -> aws_sdk_s3::Client {
+        self.lake(OPERATOR, &self.operator_secret()).await
+    }
+
+    /// The operator's secret.
+    pub(crate) fn operator_secret(&self) -> String {
         let text = std::fs::read_to_string(self.stack.home.join("aws_config")).expect("the stack runs");
         let secret = text.lines().find_map(|line| line.strip_prefix("aws_secret_access_key = "));
-        self.lake(OPERATOR, secret.expect("it is in there")).await
+        secret.expect("it is in there").to_owned()
     }
 
     /// The ARN of the one state machine.

@@ -6,6 +6,7 @@ use super::next::Next;
 use crate::failure::Failure;
 use crate::fields::{DefinitionError, Fields};
 use crate::flow::{Flow, Outcome, Performed, Trouble};
+use crate::nesting::{MAX_NESTING, nests_too_deep};
 use crate::path::{Path, Reference};
 use crate::runtime::Runtime;
 use crate::template::Template;
@@ -18,6 +19,12 @@ pub(super) fn too_large(whose: &str) -> Failure {
     let cause = format!(
         "The state/task '{whose}' returned a result with a size exceeding the maximum number of bytes service limit."
     );
+    Failure::new("States.DataLimitExceeded", cause)
+}
+
+/// The failure of a state or service whose result nests deeper than is carried here. AWS tells of no such limit.
+pub(super) fn too_deep(whose: &str) -> Failure {
+    let cause = format!("The state/task '{whose}' returned a result that nests deeper than {MAX_NESTING} levels.");
     Failure::new("States.DataLimitExceeded", cause)
 }
 
@@ -52,6 +59,10 @@ impl Paths {
     /// Out of the state with what it made.
     pub(super) fn leave(&self, flow: &mut Flow, runtime: &mut Runtime<'_>, next: &Next, made: Value) -> Performed {
         let output = self.output(flow, runtime, made)?;
+        // Before it is written as text, which is done by recursion.
+        if nests_too_deep(&output) {
+            return Err(Trouble::Failed(too_deep(&flow.state)));
+        }
         if output.to_string().len() > MAX_DATA {
             return Err(Trouble::Failed(too_large(&flow.state)));
         }

@@ -3,6 +3,7 @@
 //! One binary for link time. No I/O; no real time passes.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod nesting;
 mod recorded;
 mod simulation;
 mod wire;

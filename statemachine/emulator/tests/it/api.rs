@@ -17,6 +17,39 @@ fn start(name: &str, input: &str) -> Value {
     json!({ "stateMachineArn": machine_arn("greeter"), "name": name, "input": input })
 }
 
+/// So many arrays in one another.
+fn nested(levels: usize) -> String {
+    "[".repeat(levels) + &"]".repeat(levels)
+}
+
+#[test]
+fn what_nests_as_deep_as_is_taken_outlives_a_restart() {
+    let folder = tempdir().expect("a temporary folder");
+    let machines = [("greeter", one_task("greet"))];
+    let script = Arc::default();
+    live(folder.path(), &script, &machines, async |world| {
+        world.call("StartExecution", &start("deep", &nested(64)));
+        assert_eq!(world.wait("greeter", "deep").await, Status::Succeeded);
+    });
+    live(folder.path(), &script, &machines, async |world| {
+        assert_eq!(world.describe("greeter", "deep")["output"], nested(64));
+    });
+}
+
+#[test]
+fn an_answer_that_nests_too_deep_fails_its_task_and_the_journal_is_read_again() {
+    let folder = tempdir().expect("a temporary folder");
+    let machines = [("greeter", one_task("greet"))];
+    let script = Script::new("greet", Does::Nests(124));
+    live(folder.path(), &script, &machines, async |world| {
+        assert_eq!(world.run("greeter", "deep", &json!({})).await, Status::Failed);
+        assert_eq!(world.describe("greeter", "deep")["error"], "States.DataLimitExceeded");
+    });
+    live(folder.path(), &script, &machines, async |world| {
+        assert_eq!(world.describe("greeter", "deep")["error"], "States.DataLimitExceeded");
+    });
+}
+
 #[test]
 fn an_execution_is_started_and_described() {
     alone(&Arc::default(), async |world| {
@@ -43,12 +76,17 @@ fn an_execution_without_name_gets_one_and_without_input_an_empty_one() {
 #[test]
 fn what_cannot_be_started_is_refused_by_name() {
     alone(&Arc::default(), async |world| {
-        for name in ["a b", "a/b", "", &"n".repeat(81)] {
+        for name in ["a b", "a/b", "", ".", "..", &"n".repeat(81)] {
             assert_eq!(world.refusal("StartExecution", &start(name, "{}")), "InvalidName", "{name:?}");
         }
         assert_eq!(world.refusal("StartExecution", &start("bad-input", "{")), "InvalidExecutionInput");
         let long = format!("\"{}\"", "a".repeat(262_144));
         assert_eq!(world.refusal("StartExecution", &start("long-input", &long)), "ValidationException");
+        // One level deeper than is taken, and as deep as no journal could be read again.
+        for levels in [65, 120, 125] {
+            let deep = start("deep-input", &nested(levels));
+            assert_eq!(world.refusal("StartExecution", &deep), "InvalidExecutionInput", "{levels}");
+        }
         let elsewhere = json!({ "stateMachineArn": machine_arn("greeterx") });
         assert_eq!(world.refusal("StartExecution", &elsewhere), "StateMachineDoesNotExist");
         assert!(world.listed("greeter").is_empty());

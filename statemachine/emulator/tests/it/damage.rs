@@ -38,7 +38,9 @@ type Damage = fn(&str) -> String;
 
 #[test]
 fn a_damaged_journal_stops_nothing_is_told_and_is_kept_aside() {
-    let damage: [(&str, Damage); 4] = [
+    let damage: [(&str, Damage); 5] = [
+        // Written by a stack that took any input: deeper than a parser reads.
+        ("deep", |text| text.replacen("\"input\":{}", &format!("\"input\":{}{}", "[".repeat(127), "]".repeat(127)), 1)),
         // The disk was full in the middle of a line, and the next one was written behind it.
         ("torn", |text| {
             let lines: Vec<&str> = text.lines().collect();

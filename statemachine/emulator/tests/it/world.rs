@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 pub(crate) enum Does {
     /// Answers what it was given.
     Echoes,
+    /// Answers so many arrays in one another.
+    Nests(usize),
     /// Fails under that name.
     Fails(&'static str),
     /// Never answers.
@@ -56,6 +58,7 @@ impl Service for Script {
         Box::pin(async move {
             match does {
                 Does::Echoes => Ok(parameters["Payload"].clone()),
+                Does::Nests(levels) => Ok((1..levels).fold(json!([]), |inner, _| json!([inner]))),
                 Does::Fails(error) => Err(CallFailed { error: error.to_owned(), cause: "as scripted".to_owned() }),
                 Does::Hangs => pending().await,
                 Does::Waits(file) => {
