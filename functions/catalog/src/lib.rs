@@ -39,6 +39,7 @@ pub use contract::batch::{Batch, BatchName, BatchNameError};
 pub use contract::fault::{Error, Fault, Result};
 pub use contract::horizon::{Horizon, Window};
 pub use contract::side::Side;
+pub use contract::told::{ToldKey, told_json};
 pub use contract::{alert, fault, key, ledger, manifest, message, state};
 pub use deployment::{Access, Deployment, EnvironmentName, Function};
 pub use model::{

@@ -1,6 +1,7 @@
 //! One value: how Postgres prints it, what it is.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use catalog::ValueType;
 use chrono::NaiveDate;
@@ -47,20 +48,40 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// A text that is no value of its column's type.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{text:?} {what}")]
+/// A text that is no value of its column's type. It says why, and nothing of the text: that is for where rows are kept.
+#[derive(thiserror::Error, PartialEq, Eq)]
+#[error("{what}")]
 pub struct ValueError {
-    /// The text, cut to a readable length.
-    pub text: String,
-    /// Why.
-    pub what: String,
+    text: String,
+    what: String,
 }
 
 impl ValueError {
-    fn new(text: &str, what: impl Into<String>) -> Self {
+    /// `what`: why it is none, as it follows the text or the column's name: `is no date`.
+    #[must_use]
+    pub fn new(text: &str, what: impl Into<String>) -> Self {
         let cut: String = text.chars().take(60).collect();
         Self { text: if cut.len() < text.len() { cut + "…" } else { cut }, what: what.into() }
+    }
+
+    /// The same with the text, cut to a readable length: `"soon" is no date`.
+    #[must_use]
+    pub fn quoting(&self) -> String {
+        format!("{:?} {}", self.text, self.what)
+    }
+
+    /// The same with more to say of it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &str) -> Self {
+        self.what.push_str(hint);
+        self
+    }
+}
+
+/// Without the text.
+impl fmt::Debug for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ValueError").field(&self.what).finish()
     }
 }
 

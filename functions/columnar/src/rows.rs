@@ -72,8 +72,8 @@ impl Rows {
     /// row must not be followed by others.
     pub fn push(&mut self, row: &[Cell<'_>]) -> Result<(), ValueError> {
         if row.len() != self.builders.len() {
-            let what = format!("cells where {} are wanted", self.builders.len());
-            return Err(ValueError { text: row.len().to_string(), what });
+            let what = format!("{} cells where {} are wanted", row.len(), self.builders.len());
+            return Err(ValueError::new("", what));
         }
         for ((builder, cell), column) in self.builders.iter_mut().zip(row).zip(&self.schema.0) {
             if let Cell::Text(text) = cell {
@@ -81,7 +81,7 @@ impl Rows {
             }
             if !builder.push(cell) {
                 let what = format!("does not fit the column {} of {}", column.name, column.value);
-                return Err(ValueError { text: format!("{cell:?}"), what });
+                return Err(ValueError::new("", what));
             }
         }
         self.rows += 1;

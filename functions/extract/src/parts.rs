@@ -96,6 +96,7 @@ impl<'w> PartWriter<'w> {
     async fn wait_for_one(&mut self) -> Result<()> {
         match self.writing.join_next().await {
             Some(Ok(written)) => self.written.push(written?),
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Some(Err(error)) => return Err(Error::because(Fault::Bug, "writing a part ended early", error)),
             None => {}
         }

@@ -1,10 +1,11 @@
-//! From the Lambda Runtime API to a handler and back: events parsed, faults named, one JSON line per call in the log.
+//! From the Lambda Runtime API to a handler and back: events parsed, faults and panics named, one JSON line per call in
+//! the log.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use catalog::{Error, Fault, Result, plain};
+use catalog::{Error, Fault, Result, plain, told_json};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::{self, Needs, Settings};
-use crate::{Call, Host};
+use crate::{Call, Host, panics};
 
 /// Why the loop over the Runtime API ended.
 pub type RuntimeError = lambda_runtime::Error;
@@ -51,7 +52,7 @@ where
                 let host = Host { call: call.clone(), ..host.clone() };
                 answer(event.payload, &*handle, &host).await
             };
-            answer.await.map_err(|error| Refusal::new(&error, &call))
+            panics::caught(answer).await.map_err(|error| Refusal::new(&error, &call))
         }
     }))
     .await
@@ -69,7 +70,8 @@ where
     start_logging();
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
         let call = Call { request_id: event.context.request_id, deadline_ms: event.context.deadline };
-        parse(event.payload).and_then(handle).map_err(|error| Refusal::new(&error, &call))
+        let answer = async { parse(event.payload).and_then(handle) };
+        panics::caught(answer).await.map_err(|error| Refusal::new(&error, &call))
     }))
     .await
 }
@@ -85,7 +87,8 @@ where
 
 /// The event is parsed here and not by the runtime, which would answer with the name of a Rust type.
 fn parse<Q: DeserializeOwned>(payload: Value) -> Result<Q> {
-    serde_json::from_value(payload).map_err(|error| Error::because(Fault::Bug, "cannot read the event", error))
+    serde_json::from_value(payload)
+        .map_err(|error| Error::new(Fault::Bug, format!("cannot read the event: {}", told_json(&error))))
 }
 
 /// A fault on its way to Lambda: `errorType` is its wire name, `errorMessage` its report.
@@ -117,6 +120,7 @@ impl From<Refusal> for Diagnostic {
 /// JSON lines on stdout, where Lambda and the local stack take them. `RUST_LOG` chooses the level: `debug`, or
 /// `warn,load=debug` by module.
 fn start_logging() {
+    panics::note_all();
     let wanted = settings::log_filter().and_then(|filter| filter.parse().ok());
     let filter: Targets = wanted.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
     let lines = lines(|| Shown(io::stdout()));

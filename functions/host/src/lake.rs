@@ -5,7 +5,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 pub use catalog::key::Bucket;
 use catalog::manifest::Part;
-use catalog::{Error, Fault, Result, digest};
+use catalog::{Error, Fault, Result, digest, told_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -100,7 +100,9 @@ impl Lake {
             return Ok(None);
         };
         serde_json::from_slice(&body).map(Some).map_err(|error| {
-            Error::because(Fault::LakeCorrupt, format!("{} is damaged", self.place(bucket, key)), error)
+            // It may hold rejected rows.
+            let what = format!("{} is damaged: {}", self.place(bucket, key), told_json(&error));
+            Error::new(Fault::LakeCorrupt, what)
         })
     }
 

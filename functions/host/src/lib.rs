@@ -17,6 +17,7 @@ mod clock;
 mod entry;
 pub mod lake;
 pub mod metrics;
+mod panics;
 pub mod postgres;
 mod secret;
 mod settings;

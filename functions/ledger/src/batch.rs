@@ -3,7 +3,7 @@
 use catalog::ledger::LedgerTable;
 use catalog::message::{Base, LoadRequest, Loaded};
 use catalog::state::SourceIdentity;
-use catalog::{Batch, BatchName, Error, Fault, Result};
+use catalog::{Batch, BatchName, Error, Fault, Result, told_json};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
@@ -39,7 +39,7 @@ impl Ledger<'_> {
         let base = match (text("source")?, text("state_key")?) {
             (Some(source), Some(state)) => {
                 let source: SourceIdentity =
-                    serde_json::from_str(&source).map_err(|error| self.damaged(&name, error))?;
+                    serde_json::from_str(&source).map_err(|error| self.damaged(&name, told_json(&error)))?;
                 Some(Base { batch: batch.clone(), source, state })
             }
             _ => None,
@@ -62,7 +62,7 @@ impl Ledger<'_> {
         let found = sqlx::query_scalar(AssertSqlSafe(self.finding())).bind(self.pipeline()).bind(batch.name.as_str());
         let result: Option<String> = found.fetch_optional(warehouse).await.map_err(|error| self.failed(error))?;
         let read = |result: String| serde_json::from_str(&result);
-        result.map(read).transpose().map_err(|error| self.damaged(batch.name.as_str(), error))
+        result.map(read).transpose().map_err(|error| self.damaged(batch.name.as_str(), told_json(&error)))
     }
 
     /// Enters a batch after the newest one, in the transaction that makes it visible. `state` is the key of what it knows of
@@ -94,7 +94,7 @@ impl Ledger<'_> {
             .map_err(|error| self.failed(error))
     }
 
-    fn damaged(&self, batch: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    fn damaged(&self, batch: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let table = LedgerTable::Batch.shown(&self.catalog.warehouse);
         Error::because(Fault::WarehouseRefused, format!("cannot read the batch {batch} in {table}"), error)
     }

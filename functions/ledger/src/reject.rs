@@ -5,9 +5,11 @@
 //! One that was *refused* has a value that the warehouse cannot take, and only its source row can mend it. What can never be
 //! loaded is replaced by what is newer of its key; what waits is kept beside it.
 
+use std::collections::BTreeMap;
+
 use catalog::ledger::LedgerTable;
 use catalog::manifest::Reject;
-use catalog::{Batch, Catalog, Ident, Literal, Result, Side, Target, ValueType};
+use catalog::{Batch, Catalog, Ident, Literal, Origin, Result, Side, Target, ToldKey, ValueType};
 use host::postgres::classify;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -36,8 +38,10 @@ pub struct Missing {
     pub joins: String,
     /// Whether one is missing.
     pub condition: String,
-    /// Which ones, for people.
+    /// Which ones, for the reject table: with the key that is missing.
     pub reason: String,
+    /// Which ones, for messages: without it.
+    pub lack: String,
 }
 
 impl Rejects<'_> {
@@ -151,20 +155,39 @@ impl Rejects<'_> {
         )
     }
 
-    /// The first three that a batch entered, for people.
+    /// The first three that a batch entered, for messages: each by its key and why, without a value. `refused` are those of
+    /// them that the transform could not take.
     ///
     /// # Errors
     /// What the warehouse answers.
-    pub async fn first_of(&self, warehouse: &mut PgConnection, batch: &Batch) -> Result<Vec<String>> {
+    pub async fn first_of(
+        &self,
+        warehouse: &mut PgConnection,
+        batch: &Batch,
+        refused: &[Reject],
+        missing: Option<&Missing>,
+    ) -> Result<Vec<String>> {
         let failed = |error| failed(self.catalog, error);
-        let rows = sqlx::query(AssertSqlSafe(self.finding_first(batch))).fetch_all(warehouse).await.map_err(failed)?;
+        let found = sqlx::query(AssertSqlSafe(self.finding_first(batch, missing)));
+        let rows = found.fetch_all(warehouse).await.map_err(failed)?;
         let shown = rows.into_iter().map(|row| {
+            let text = |column: &str| row.try_get::<Option<String>, _>(column).map_err(failed);
+            let (kept, reason, lack) = (text("source_row")?.unwrap_or_default(), text("reason")?, text("lack")?);
+            let kept: Option<BTreeMap<String, Option<String>>> = serde_json::from_str(&kept).ok();
+            let is_it = |other: &&Reject| Some(&other.row) == kept.as_ref() && Some(&other.reason) == reason.as_ref();
+            if let (Some(refused), Origin::Table(derivation)) = (refused.iter().find(is_it), &self.target.origin) {
+                return Ok(refused.shown(&derivation.table));
+            }
             let key: Vec<Option<String>> = row.try_get("source_key").map_err(failed)?;
-            let reason: String = row.try_get("reason").map_err(failed)?;
-            let key: Vec<&str> = key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect();
-            Ok(format!("{}: {reason}", key.join(", ")))
+            Ok(format!("{}: {}", self.told_key(&key), lack.unwrap_or_default()))
         });
         shown.collect()
+    }
+
+    /// A source key for messages.
+    fn told_key(&self, key: &[Option<String>]) -> ToldKey {
+        let value = |name: &Ident| self.target.column(name.as_str()).map_or(ValueType::Text, |column| column.value);
+        ToldKey::of(self.target.key.iter().zip(key).map(|(name, text)| (name, value(name), text.as_deref())))
     }
 
     /// The source key of a row of `alias`, as it stands in the ledger.
@@ -298,7 +321,7 @@ impl Rejects<'_> {
     }
 
     fn telling_lack(&self, missing: &Missing) -> String {
-        let Missing { joins, condition, reason } = missing;
+        let Missing { joins, condition, reason, .. } = missing;
         format!(
             "UPDATE {reject} AS r SET reason = m.reason
   FROM (SELECT s.{number} AS number, {reason} AS reason
@@ -365,9 +388,14 @@ SELECT {values}, e.source_key, e.reason, e.source_row, {definition}, {batch}
         )
     }
 
-    fn finding_first(&self, batch: &Batch) -> String {
+    fn finding_first(&self, batch: &Batch, missing: Option<&Missing>) -> String {
+        let lack = missing.map_or("NULL".to_owned(), |Missing { joins, lack, .. }| {
+            let (waiting, number) = (self.waiting(), self.number());
+            format!("(SELECT {lack} FROM {waiting} AS s {joins} WHERE s.{number} = r.number)")
+        });
         format!(
-            "SELECT r.source_key, r.reason FROM {} AS r WHERE {} AND r.batch = {} ORDER BY r.number LIMIT 3",
+            "SELECT r.source_key, r.reason, r.source_row::text AS source_row, {lack} AS lack
+   FROM {} AS r WHERE {} AND r.batch = {} ORDER BY r.number LIMIT 3",
             self.table(),
             self.own(),
             Literal(batch.name.as_str())
@@ -408,7 +436,12 @@ mod tests {
     const TURNS: &str = "pg_temp.turns_2";
 
     fn missing() -> Missing {
-        Missing { joins: "LEFT JOIN d ON …".to_owned(), condition: "…".to_owned(), reason: "'…'".to_owned() }
+        Missing {
+            joins: "LEFT JOIN d ON …".to_owned(),
+            condition: "…".to_owned(),
+            reason: "'…'".to_owned(),
+            lack: "'...'".to_owned(),
+        }
     }
 
     #[test]
@@ -449,7 +482,9 @@ mod tests {
                                   ORDER BY m.place
                                  RETURNING 1)"#]].assert_eq(&rejects.entering_from("rejected", &batch()));
         expect![[r#"jsonb_object(ARRAY['left %', 'right "hand"', 's'], ARRAY[s."left %"::text, s."right ""hand"""::text, s."s"::text])"#]].assert_eq(&rejects.row("s"));
-        expect![[r#"SELECT r.source_key, r.reason FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.batch = 'it''s-the-one' ORDER BY r.number LIMIT 3"#]].assert_eq(&rejects.finding_first(&batch()));
+        expect![[r#"
+            SELECT r.source_key, r.reason, r.source_row::text AS source_row, (SELECT '...' FROM (waiting) AS s LEFT JOIN d ON … WHERE s."number" = r.number) AS lack
+               FROM "the ""ledger"""."reject" AS r WHERE (r.pipeline, r.target) = ('shop', 'fact "pair"') AND r.batch = 'it''s-the-one' ORDER BY r.number LIMIT 3"#]].assert_eq(&rejects.finding_first(&batch(), Some(&missing())).replace(&rejects.waiting(), "(waiting)"));
     }
 
     #[test]

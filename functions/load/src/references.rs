@@ -38,7 +38,7 @@ pub(crate) async fn take(
 /// Outer joins and not `NOT EXISTS`: a dimension may be larger than a hashed subplan may be, and has no index yet when it was
 /// filled in this very transaction.
 pub(crate) fn missing(catalog: &Catalog, target: &Target) -> Option<Missing> {
-    let (mut joins, mut conditions, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut joins, mut conditions, mut reasons, mut lacks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (number, (column, reference)) in target.references().enumerate() {
         let dimension = &reference.dimension;
         let (name, key) = (column.name.sql(), reference.key.sql());
@@ -48,10 +48,17 @@ pub(crate) fn missing(catalog: &Catalog, target: &Target) -> Option<Missing> {
         let before = Literal(&format!("{} ", column.name)).to_string();
         let after = Literal(&format!(" is not in {dimension}")).to_string();
         reasons.push(format!("CASE WHEN {missing} THEN {before} || s.{name} || {after} END"));
+        let lack = Literal(&format!("{} is not in {dimension}", column.name)).to_string();
+        lacks.push(format!("CASE WHEN {missing} THEN {lack} END"));
         conditions.push(missing);
     }
-    let reason = format!("concat_ws('; ', {})", reasons.join(", "));
-    (!conditions.is_empty()).then(|| Missing { joins: joins.join(" "), condition: conditions.join(" OR "), reason })
+    let each = |sentences: Vec<String>| format!("concat_ws('; ', {})", sentences.join(", "));
+    (!conditions.is_empty()).then(|| Missing {
+        joins: joins.join(" "),
+        condition: conditions.join(" OR "),
+        reason: each(reasons),
+        lack: each(lacks),
+    })
 }
 
 /// What refers to nothing in a dimension, a sentence for each column of these facts that has such rows.
@@ -96,7 +103,7 @@ fn taking(
     batch: &Batch,
     window: Option<Window>,
 ) -> String {
-    let Missing { joins, condition, reason } = missing;
+    let Missing { joins, condition, reason, .. } = missing;
     format!(
         "WITH missing AS (
              SELECT s.ctid AS place, {key} AS source_key, {reason} AS reason, {deferred} AS deferred, {row} AS target_row

@@ -1,12 +1,12 @@
 //! A target's rows in a temporary table: Parquet in, binary COPY out.
 
 use catalog::manifest::Part;
-use catalog::{Error, Fault, Ident, ROW_VERSION, Result, Side, Target, ValueType};
+use catalog::{Error, Fault, Ident, Origin, ROW_VERSION, Result, Side, Source, Target, ToldKey, ValueType, qualified};
 use columnar::parquet::Reader;
 use columnar::{Column, Schema, copy};
-use host::postgres::classify;
+use host::postgres::{classify, words};
 use host::{Bucket, Host};
-use ledger::statement::{execute, join, list_of};
+use ledger::statement::{execute, join, list, list_of};
 use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -40,7 +40,6 @@ struct RefusedValue {
     /// Which row of the copy, from 1.
     line: u64,
     column: String,
-    message: String,
 }
 
 /// A temporary table; it ends with the transaction.
@@ -82,8 +81,8 @@ impl<'s> Stage<'s> {
             Err(Failure::Theirs(error)) => match self.refused_value(&error) {
                 None => Err(classify(Side::Warehouse, &doing, error)),
                 Some(refused) => {
-                    let key = self.key_of(host, parts, refused.line).await?;
-                    let what = format!("{doing}: {} of the row {key}: {}", refused.column, refused.message);
+                    let row = self.row_at(host, parts, refused.line).await?;
+                    let what = format!("{doing}: {} of {row}: {}", refused.column, words(&error));
                     Err(Error::new(Fault::DataRejected, what))
                 }
             },
@@ -131,35 +130,47 @@ impl<'s> Stage<'s> {
         let begin = format!("COPY {name}, line ");
         let place = error.r#where()?.lines().find_map(|line| line.strip_prefix(&begin))?;
         let (line, column) = place.split_once(", column ")?;
-        Some(RefusedValue { line: line.parse().ok()?, column: column.to_owned(), message: error.message().to_owned() })
+        Some(RefusedValue { line: line.parse().ok()?, column: column.to_owned() })
     }
 
-    /// The key of the row that the server counted as `line`, for people: `number 7, place a`.
-    async fn key_of(&self, host: &Host, parts: &[Part], line: u64) -> Result<String> {
+    /// The row that the server counted as `line`, for people: by its key, and where that holds more than numbers and uuids
+    /// by its place in the lake.
+    async fn row_at(&self, host: &Host, parts: &[Part], line: u64) -> Result<String> {
         let mut before = 0;
         let Some(part) = parts.iter().find(|part| {
             before += part.rows;
             line <= before
         }) else {
-            return Ok(format!("{line} of the batch"));
+            return Ok(format!("the row {line} of the batch"));
         };
         let schema = self.schema();
         let body = host.lake.read_part(Bucket::Processed, part).await?;
         let damaged = |error| Error::because(Fault::LakeCorrupt, format!("{} is damaged", part.key), error);
-        let mut row = usize::try_from(line - 1 - (before - part.rows)).unwrap_or(usize::MAX);
+        let in_part = line - (before - part.rows);
+        let mut row = usize::try_from(in_part - 1).unwrap_or(usize::MAX);
         for chunk in Reader::new(&body, &schema).map_err(damaged)? {
             let chunk = chunk.map_err(damaged)?;
             if row < chunk.len() {
-                let parts = self.target.key.iter().map(|key| {
-                    let place = schema.0.iter().position(|column| column.name == key.as_str());
-                    let text = place.and_then(|place| chunk.text(schema.0[place].value, place, row));
-                    format!("{key} {}", text.as_deref().unwrap_or("NULL"))
-                });
-                return Ok(parts.collect::<Vec<_>>().join(", "));
+                let texts: Vec<Option<String>> =
+                    self.key_columns().map(|(place, _, value)| chunk.text(value, place, row)).collect();
+                let parts =
+                    self.key_columns().zip(&texts).map(|((_, name, value), text)| (name, value, text.as_deref()));
+                let key = ToldKey::of(parts);
+                let place = if key.is_whole() { String::new() } else { format!(", {in_part} in {}", part.key) };
+                return Ok(format!("the row {key}{place}"));
             }
             row -= chunk.len();
         }
-        Ok(format!("{line} of the batch"))
+        Ok(format!("the row {line} of the batch"))
+    }
+
+    /// The columns of the key: place, name and type of each.
+    fn key_columns(&self) -> impl Iterator<Item = (usize, &'s Ident, ValueType)> {
+        let columns = &self.target.columns;
+        self.target.key.iter().filter_map(|key| {
+            let place = columns.iter().position(|column| column.name == *key)?;
+            Some((place, &columns[place].name, columns[place].value))
+        })
     }
 
     fn schema(&self) -> Schema {
@@ -169,8 +180,8 @@ impl<'s> Stage<'s> {
     }
 
     /// A key that stands twice in one batch would be a change in every batch.
-    pub(crate) async fn verify_key(&self, warehouse: &mut PgConnection) -> Result<()> {
-        let twice: Vec<Vec<String>> =
+    pub(crate) async fn verify_key(&self, warehouse: &mut PgConnection, source: &Source) -> Result<()> {
+        let twice: Vec<Vec<Option<String>>> =
             sqlx::query_scalar(AssertSqlSafe(self.doubled_keys())).fetch_all(warehouse).await.map_err(|error| {
                 classify(Side::Warehouse, &format!("cannot check the key of {}", self.target.name), error)
             })?;
@@ -178,10 +189,26 @@ impl<'s> Stage<'s> {
             return Ok(());
         }
         let key: Vec<&str> = self.target.key.iter().map(|column| column.as_str()).collect();
-        let twice: Vec<String> = twice.iter().map(|key| key.join(", ")).collect();
-        let (name, key, twice) = (&self.target.name, key.join(", "), twice.join("; "));
-        let what = format!("the key ({key}) of {name} is not unique in its source: {twice}");
+        let told: Vec<String> = twice
+            .iter()
+            .map(|texts| {
+                let parts = self.key_columns().zip(texts);
+                ToldKey::of(parts.map(|((_, name, value), text)| (name, value, text.as_deref()))).to_string()
+            })
+            .collect();
+        let (name, key, told) = (&self.target.name, key.join(", "), told.join("; "));
+        let which = self.asking_source(source).map(|asked| format!("; ask the source: {asked}")).unwrap_or_default();
+        let what = format!("the key ({key}) of {name} is not unique in its source: {told}{which}");
         Err(Error::new(Fault::DataRejected, what))
+    }
+
+    /// The question to the source which keys stand twice.
+    fn asking_source(&self, source: &Source) -> Option<String> {
+        let Origin::Table(derivation) = &self.target.origin else { return None };
+        let table = &derivation.table;
+        let key = list(table.key.iter().map(|key| &key.column.name));
+        let table = qualified(&source.schema, &table.name);
+        Some(format!("SELECT {key} FROM {table} GROUP BY {key} HAVING count(*) > 1"))
     }
 
     /// The target's columns that it had not at the last load. A key that is new makes every row a new one.

@@ -45,7 +45,7 @@ impl Load<'_> {
             None => stage,
         };
         if verify_key {
-            stage.verify_key(warehouse).await?;
+            stage.verify_key(warehouse, &catalog.source).await?;
         }
         if let TargetKind::Fact { surrogate_key } = &target.kind {
             let is_known = before.is_some_and(Seen::is_where_it_was);
@@ -84,7 +84,10 @@ impl Load<'_> {
         }
         counts.rejected += rejects.enter(warehouse, batch, &made.rejects).await?;
         counts.deferred += made.deferred;
-        check_limit(warehouse, catalog, &rejects, batch, &stage.target.name, counts.rejected).await?;
+        if counts.rejected > catalog.warehouse.reject_limit {
+            let first = rejects.first_of(warehouse, batch, &made.rejects, missing.as_ref()).await?;
+            return Err(too_many(catalog, &target.name, counts.rejected, &first));
+        }
         Ok(Some(counts))
     }
 }
@@ -136,19 +139,8 @@ async fn load_waiting(
 
 /// A few rows are rejected; many are a mistake of the catalogue or a change of the source, and stop the batch. Those that
 /// were rejected before do not count.
-async fn check_limit(
-    warehouse: &mut PgConnection,
-    catalog: &Catalog,
-    rejects: &Rejects<'_>,
-    batch: &Batch,
-    target: &Ident,
-    rejected: u64,
-) -> Result<()> {
-    let limit = catalog.warehouse.reject_limit;
-    if rejected <= limit {
-        return Ok(());
-    }
-    let first = rejects.first_of(warehouse, batch).await?.join("; ");
+fn too_many(catalog: &Catalog, target: &Ident, rejected: u64, first: &[String]) -> Error {
+    let (limit, first) = (catalog.warehouse.reject_limit, first.join("; "));
     let what = format!("{rejected} rows of {target} cannot be taken, more than {limit}, among them {first}");
-    Err(Error::new(Fault::DataRejected, what))
+    Error::new(Fault::DataRejected, what)
 }

@@ -3,7 +3,7 @@
 
 use catalog::state::Life;
 use catalog::{Horizon, Result, Side};
-use host::postgres::classify;
+use host::postgres::{classify, words};
 use sqlx::{PgConnection, Row as _};
 
 /// What a server tells of its life.
@@ -25,8 +25,8 @@ impl Told {
         let failed = |error| classify(Side::Source, "cannot read since when the source runs", error);
         let row = match sqlx::query(query).fetch_one(connection).await {
             Ok(row) => row,
-            Err(sqlx::Error::Database(error)) => {
-                tracing::warn!("the source does not tell since when it runs: {}", error.message());
+            Err(error @ sqlx::Error::Database(_)) => {
+                tracing::warn!("the source does not tell since when it runs: {}", words(&error));
                 return Ok(None);
             }
             Err(error) => return Err(failed(error)),

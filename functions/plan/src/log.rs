@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use catalog::{Result, Side};
-use host::postgres::classify;
+use host::postgres::{classify, words};
 use sqlx::{PgConnection, Row as _};
 use tokio::time::Instant;
 
@@ -29,8 +29,8 @@ impl Position {
         let taken = Instant::now();
         let row = match sqlx::query(query).fetch_one(connection).await {
             Ok(row) => row,
-            Err(sqlx::Error::Database(error)) => {
-                tracing::warn!("the source does not tell where its write-ahead log ends: {}", error.message());
+            Err(error @ sqlx::Error::Database(_)) => {
+                tracing::warn!("the source does not tell where its write-ahead log ends: {}", words(&error));
                 return Ok(Self { end: None, taken, patience: Duration::ZERO });
             }
             Err(error) => return Err(failed(error)),

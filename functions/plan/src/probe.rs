@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use catalog::{Ident, Literal, Result, qualified};
+use host::postgres::words;
 use sqlx::{AssertSqlSafe, Decode, PgConnection, Postgres, Type};
 
 use crate::capture::Doubt;
@@ -81,7 +82,7 @@ where
         answer
     };
     let answer: Result<Vec<T>, sqlx::Error> = ask.await;
-    answer.inspect_err(|error| tracing::info!("a table cannot be asked whether it changed: {error}")).ok()
+    answer.inspect_err(|error| tracing::info!("a table cannot be asked whether it changed: {}", words(error))).ok()
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ async fn transform(host: &Host, request: &TransformRequest, target: &Target) -> 
                     Verdict::Deferred => deferred += 1,
                     Verdict::Rejected(reject) => {
                         rejects.push(reject);
-                        check_rejects(host, target, &rejects)?;
+                        check_rejects(host, target, program.table, &rejects)?;
                     }
                 }
                 Ok(())
@@ -165,8 +165,8 @@ async fn each_row(
     }
     let sources = Sources::of(host, request, program.table).await?;
     let Some(manifest) = sources.manifest.clone() else { return Ok(None) };
-    let maker = RowMaker { program, lookups: &lookups, window: manifest.window };
     for source in sources.parts() {
+        let maker = RowMaker { program, lookups: &lookups, window: manifest.window, part: &source.part.key };
         let body = host.lake.read_part(Bucket::Ingestion, &source.part).await?;
         let mut records = source.open(&body)?;
         let (mut record, mut row) = (Record::default(), Vec::new());
@@ -179,17 +179,12 @@ async fn each_row(
 }
 
 /// A few rows are rejected; many are a mistake of the catalogue or a change of the source, and stop the batch.
-fn check_rejects(host: &Host, target: &Target, rejects: &[Reject]) -> Result<()> {
+fn check_rejects(host: &Host, target: &Target, table: &Table, rejects: &[Reject]) -> Result<()> {
     let limit = host.catalog.warehouse.reject_limit;
     if rejects.len() as u64 <= limit {
         return Ok(());
     }
-    let first = rejects
-        .iter()
-        .take(3)
-        .map(|reject| format!("{}: {}", reject.shown_key(), reject.reason))
-        .collect::<Vec<_>>()
-        .join("; ");
+    let first = rejects.iter().take(3).map(|reject| reject.shown(table)).collect::<Vec<_>>().join("; ");
     Err(Error::new(
         Fault::DataRejected,
         format!("more than {limit} rows of {} cannot be taken, among them {first}", target.name),

@@ -129,7 +129,9 @@ impl<'c> Program<'c> {
     ) -> Result<()> {
         let if_null = match &column.if_null {
             Some(text) => Some(columnar::parse(column.value, text.clone().into()).map_err(|error| {
-                Error::because(Fault::Misconfigured, format!("if_null of {}.{}", target.name, column.name), error)
+                // A constant of the catalogue, and no row's value.
+                let what = format!("if_null of {}.{}: {}", target.name, column.name, error.quoting());
+                Error::new(Fault::Misconfigured, what)
             })?),
             None => None,
         };

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use catalog::manifest::Reject;
-use catalog::{ValueType, Window};
-use columnar::Cell;
+use catalog::{ROW_VERSION, ValueType, Window};
 use columnar::csv::{CsvError, Record};
+use columnar::{Cell, ValueError};
 
 use crate::lookup::Lookup;
 use crate::program::{ColumnProgram, Input, Program};
@@ -17,6 +17,8 @@ pub(crate) struct RowMaker<'m> {
     pub(crate) lookups: &'m [Lookup],
     /// Rows written in it are brought again by the next batch.
     pub(crate) window: Window,
+    /// The key of the part that the records are of.
+    pub(crate) part: &'m str,
 }
 
 /// What became of a record.
@@ -31,9 +33,28 @@ pub(crate) enum Verdict {
 
 /// Why a record makes no row.
 enum Trouble {
-    Missing(String),
-    Bad(String),
+    Missing(Reason),
+    Bad(Reason),
     Damaged(CsvError),
+}
+
+/// Why a row is rejected.
+struct Reason {
+    /// With the value: for the reject table.
+    whole: String,
+    /// Without it: for messages.
+    told: String,
+}
+
+impl Reason {
+    /// One that needs no value.
+    fn plain(told: String) -> Self {
+        Self { whole: told.clone(), told }
+    }
+
+    fn of(name: &str, error: &ValueError) -> Self {
+        Self { whole: format!("{name}: {}", error.quoting()), told: format!("{name} {error}") }
+    }
 }
 
 impl From<CsvError> for Trouble {
@@ -65,9 +86,10 @@ impl RowMaker<'_> {
         let Some(text) = record.text(self.program.table.columns.len())? else {
             return Ok(None);
         };
-        text.parse()
-            .map(Some)
-            .map_err(|_| CsvError { line: record.line(), what: format!("{text:?} is no transaction id") })
+        text.parse().map(Some).map_err(|_| CsvError {
+            line: record.line(),
+            what: format!("its field {ROW_VERSION} is no transaction id"),
+        })
     }
 
     fn fill<'r>(&'r self, record: &Record<'r>, row: &mut Vec<Cell<'r>>) -> Result<(), Trouble> {
@@ -82,7 +104,10 @@ impl RowMaker<'_> {
                 Some(key) => match lookup.get(&key) {
                     Some(fields) => Some(fields),
                     None => {
-                        return Err(Trouble::Missing(format!("{} {key} is not in {}", join.on, join.table.name)));
+                        let (on, table) = (join.on, &join.table.name);
+                        let (whole, told) =
+                            (format!("{on} {key} is not in {table}"), format!("{on} is not in {table}"));
+                        return Err(Trouble::Missing(Reason { whole, told }));
                     }
                 },
             });
@@ -98,19 +123,21 @@ impl RowMaker<'_> {
             };
             let cell = match (cell, &column.if_null) {
                 (Cell::Null, Some(constant)) => constant.clone(),
-                (Cell::Null, None) if !column.nullable => return Err(Trouble::Bad(format!("{} is null", column.name))),
+                (Cell::Null, None) if !column.nullable => {
+                    return Err(Trouble::Bad(Reason::plain(format!("{} is null", column.name))));
+                }
                 (cell, _) => cell,
             };
             let refused = column.limit.zip(cell.text()).and_then(|(limit, text)| limit.refuses(text));
             if let Some(what) = refused {
-                return Err(Trouble::Bad(format!("{} {what}", column.name)));
+                return Err(Trouble::Bad(Reason::plain(format!("{} {what}", column.name))));
             }
             row.push(cell);
         }
         Ok(())
     }
 
-    fn reject(&self, record: &Record<'_>, reason: String) -> Result<Reject, CsvError> {
+    fn reject(&self, record: &Record<'_>, reason: Reason) -> Result<Reject, CsvError> {
         let columns = &self.program.table.columns;
         let text = |place: &usize| -> Result<Option<String>, CsvError> {
             let text = record.text(*place)?;
@@ -121,17 +148,18 @@ impl RowMaker<'_> {
         for (place, column) in columns.iter().enumerate() {
             row.insert(column.name.to_string(), record.text(place)?.map(Cow::into_owned));
         }
-        Ok(Reject { key, reason, row })
+        let place = format!("line {} of {}", record.line(), self.part);
+        Ok(Reject { key, reason: reason.whole, told: reason.told, place, row })
     }
 }
 
 fn read<'r>(name: &str, value: ValueType, text: Option<Cow<'r, str>>) -> Result<Cell<'r>, Trouble> {
     match text {
         None => Ok(Cell::Null),
-        Some(text) => columnar::parse(value, text).map_err(|error| Trouble::Bad(format!("{name}: {error}"))),
+        Some(text) => columnar::parse(value, text).map_err(|error| Trouble::Bad(Reason::of(name, &error))),
     }
 }
 
 fn apply<'r>(column: &ColumnProgram<'_>, cell: &Cell<'r>) -> Result<Cell<'r>, Trouble> {
-    word::evaluate(column.word, cell).map_err(|what| Trouble::Bad(format!("{}: {what}", column.name)))
+    word::evaluate(column.word, cell).map_err(|error| Trouble::Bad(Reason::of(column.name.as_str(), &error)))
 }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use catalog::{ValueType, Word};
-use columnar::Cell;
+use columnar::{Cell, ValueError};
 
 /// What a word makes of a value; of NULL every word makes NULL.
 ///
 /// # Errors
 /// Why nothing can be made of it: the reason for which its row is rejected.
-pub(crate) fn evaluate<'r>(word: Word, cell: &Cell<'r>) -> Result<Cell<'r>, String> {
+pub(crate) fn evaluate<'r>(word: Word, cell: &Cell<'r>) -> Result<Cell<'r>, ValueError> {
     if *cell == Cell::Null {
         return Ok(Cell::Null);
     }
@@ -18,23 +18,23 @@ pub(crate) fn evaluate<'r>(word: Word, cell: &Cell<'r>) -> Result<Cell<'r>, Stri
         Word::DateOf => Ok(Cell::Int(columnar::date_of(micros(cell)?))),
         Word::TimeOf => Ok(Cell::Int(columnar::time_of(micros(cell)?))),
         Word::TextToDate => columnar::parse(ValueType::Date, Cow::Owned(text(cell)?.to_owned()))
-            .map_err(|error| format!("{error} (YYYY-MM-DD)")),
+            .map_err(|error| error.with_hint(" (YYYY-MM-DD)")),
         Word::CurrencyName => {
             let code = text(cell)?;
             match iso_currency::Currency::from_code(code) {
                 Some(currency) => Ok(Cell::Text(currency.name().to_owned().into())),
-                None => Err(format!("{code:?} is no currency code of ISO 4217")),
+                None => Err(ValueError::new(code, "is no currency code of ISO 4217")),
             }
         }
     }
 }
 
-fn micros(cell: &Cell<'_>) -> Result<i64, String> {
-    cell.int().ok_or_else(|| format!("{cell:?} is no timestamp"))
+fn micros(cell: &Cell<'_>) -> Result<i64, ValueError> {
+    cell.int().ok_or_else(|| ValueError::new(&format!("{cell:?}"), "is no timestamp"))
 }
 
-fn text<'c>(cell: &'c Cell<'_>) -> Result<&'c str, String> {
-    cell.text().map(AsRef::as_ref).ok_or_else(|| format!("{cell:?} is no text"))
+fn text<'c>(cell: &'c Cell<'_>) -> Result<&'c str, ValueError> {
+    cell.text().map(AsRef::as_ref).ok_or_else(|| ValueError::new(&format!("{cell:?}"), "is no text"))
 }
 
 #[cfg(test)]
@@ -57,9 +57,11 @@ mod tests {
     #[test]
     fn what_nothing_can_be_made_of_is_told_with_the_reason() {
         let text = |text: &'static str| Cell::Text(text.into());
-        let refused = |word, cell: Cell<'_>| evaluate(word, &cell).unwrap_err();
+        let refused = |word, cell: Cell<'_>| evaluate(word, &cell).unwrap_err().quoting();
         assert_eq!(refused(Word::CurrencyName, text("XQZ")), "\"XQZ\" is no currency code of ISO 4217");
         assert_eq!(refused(Word::TextToDate, text("soon")), "\"soon\" is no date (YYYY-MM-DD)");
-        assert_eq!(refused(Word::DateOf, text("soon")), "Text(\"soon\") is no timestamp");
+        let error = evaluate(Word::TextToDate, &text("soon")).unwrap_err();
+        assert_eq!(error.to_string(), "is no date (YYYY-MM-DD)", "without the value");
+        assert!(refused(Word::DateOf, text("soon")).ends_with(" is no timestamp"));
     }
 }

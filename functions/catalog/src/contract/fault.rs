@@ -164,9 +164,7 @@ impl Fault {
                 None,
                 "bring pipeline.toml in line with the source (`datadetox check --source URL` lists every difference) and start a new run; or undo the change in the source and redrive",
             ),
-            Self::SourceRefused => {
-                ("Source.Refused", None, "read the database's message, correct its cause, then redrive")
-            }
+            Self::SourceRefused => ("Source.Refused", None, REFUSED),
             Self::SourceReplaced => (
                 "Source.Replaced",
                 None,
@@ -227,13 +225,11 @@ impl Fault {
                 None,
                 "correct the URL of the warehouse or of the source: a target may not be a table that is read; then redrive",
             ),
-            Self::WarehouseRefused => {
-                ("Warehouse.Refused", None, "read the database's message, correct its cause, then redrive")
-            }
+            Self::WarehouseRefused => ("Warehouse.Refused", None, REFUSED),
             Self::DataRejected => (
                 "Data.Rejected",
                 None,
-                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be rejected), then start a new run: this one has read them already",
+                "correct the rows in the source, or pipeline.toml if it is the rule that is wrong (reject_limit sets how many may be rejected: those stand in the reject table with their values), then start a new run: this one has read them already",
             ),
             Self::OrchestratorUnavailable => (
                 "Orchestrator.Unavailable",
@@ -265,6 +261,10 @@ impl Fault {
         }
     }
 }
+
+/// The message is the database's own, or a code whose words stay where rows may be read.
+const REFUSED: &str =
+    "read what the database says (a code alone: its words are in the server's log), correct the cause, then redrive";
 
 const HELD: &str = "repair what the failures name, then redrive the execution: finished tables are not read again";
 

@@ -10,7 +10,8 @@ use crate::contract::fault::{Error, Fault, Result};
 use crate::contract::horizon::Window;
 use crate::contract::message::{ExtractRequest, Read, TargetPlan};
 use crate::contract::state::{SourceIdentity, TableState};
-use crate::model::SourceColumn;
+use crate::contract::told::ToldKey;
+use crate::model::{SourceColumn, Table};
 use crate::sql::Ident;
 
 /// A part that counts.
@@ -140,16 +141,24 @@ impl TransformManifest {
 pub struct Reject {
     /// Its source key: each column as the source printed it, `None` where it is null.
     pub key: Vec<Option<String>>,
-    /// Why: names the column and the value.
+    /// Why: names the column and the value. It is read in the reject table and here, and leaves neither.
     pub reason: String,
+    /// Why, for messages: without the value.
+    #[serde(default)]
+    pub told: String,
+    /// Where the row stands in the lake, for messages: `line 7 of …`.
+    #[serde(default)]
+    pub place: String,
     /// The row as the source printed it.
     pub row: BTreeMap<String, Option<String>>,
 }
 
 impl Reject {
-    /// Its key for people: `7, a`.
+    /// The row and why, for messages: by its key, or where that holds more than numbers and uuids by its place.
     #[must_use]
-    pub fn shown_key(&self) -> String {
-        self.key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(", ")
+    pub fn shown(&self, table: &Table) -> String {
+        let columns = table.key.iter().map(|key| &key.column).zip(&self.key);
+        let key = ToldKey::of(columns.map(|(column, text)| (&column.name, column.value, text.as_deref())));
+        if key.is_whole() { format!("{key}: {}", self.told) } else { format!("{}: {}", self.place, self.told) }
     }
 }

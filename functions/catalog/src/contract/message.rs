@@ -10,6 +10,7 @@ use crate::contract::batch::{Batch, BatchName};
 use crate::contract::fault::{Error, Fault, Result};
 use crate::contract::horizon::Horizon;
 use crate::contract::state::{SourceIdentity, State, TableState};
+use crate::contract::told::told_json;
 use crate::sql::Ident;
 
 /// What `checkpoint` is asked.
@@ -94,7 +95,7 @@ impl RunInput {
             return Err(refused(format!("the run's input is no JSON object: {}", kind(input))));
         }
         serde_json::from_value(input.clone())
-            .map_err(|error| refused(format!("the run's input cannot be read: {error}")))
+            .map_err(|error| refused(format!("the run's input cannot be read: {}", told_json(&error))))
     }
 }
 

@@ -11,3 +11,4 @@ pub mod manifest;
 pub mod message;
 pub(crate) mod side;
 pub mod state;
+pub(crate) mod told;

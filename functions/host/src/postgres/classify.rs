@@ -2,6 +2,8 @@
 
 use catalog::{Error, Fault, Side};
 
+use super::words::words;
+
 /// The fault of a database that does not answer.
 pub(super) fn unavailable(side: Side) -> Fault {
     match side {
@@ -37,9 +39,9 @@ pub fn classify(side: Side, doing: &str, error: sqlx::Error) -> Error {
         (Kind::Misconfigured, _) => Fault::Misconfigured,
         (Kind::Bug, _) => Fault::Bug,
     };
-    // The detail and the hint of a database error may hold a row; its message is what names the trouble.
+    // Detail and hint of a database's error may hold a row, and of many its message too.
     match error {
-        sqlx::Error::Database(database) => Error::new(fault, format!("{doing}: {}", database.message())),
+        sqlx::Error::Database(_) => Error::new(fault, format!("{doing}: {}", words(&error))),
         other => Error::because(fault, doing, other),
     }
 }

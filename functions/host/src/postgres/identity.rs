@@ -4,7 +4,7 @@ use catalog::state::SourceIdentity;
 use catalog::{Result, Side};
 use sqlx::{PgConnection, Row as _};
 
-use super::classify;
+use super::{classify, words};
 
 /// The system identifier and the timeline; and the database, with the moment at which the server's statistics began.
 const WHOLE: &str = "SELECT (SELECT system_identifier::text FROM pg_control_system()) AS system,
@@ -27,8 +27,8 @@ pub async fn identity(connection: &mut PgConnection, side: Side) -> Result<Sourc
     let failed = |error| classify(side, &format!("cannot read the {side}'s identity"), error);
     let row = match sqlx::query(WHOLE).fetch_one(&mut *connection).await {
         Ok(row) => row,
-        Err(sqlx::Error::Database(refusal)) => {
-            tracing::warn!("the {side} does not tell its identity: {}", refusal.message());
+        Err(refusal @ sqlx::Error::Database(_)) => {
+            tracing::warn!("the {side} does not tell its identity: {}", words(&refusal));
             sqlx::query(HIDDEN).fetch_one(connection).await.map_err(failed)?
         }
         Err(error) => return Err(failed(error)),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::{Error, Fault, Ident, Result, Side};
+use catalog::{Error, Fault, Ident, Result, Side, told_json};
 use serde::Deserialize;
 use sqlx::{PgConnection, Row as _};
 
@@ -185,8 +185,10 @@ pub async fn tables<'n>(
     let mut tables = BTreeMap::new();
     for row in rows {
         let text = |column: &str| -> Result<String> { row.try_get(column).map_err(failed) };
-        let damaged =
-            |error| Error::because(Fault::Bug, format!("cannot read what the {side}'s catalogue answered"), error);
+        let damaged = |error| {
+            let what = format!("cannot read what the {side}'s catalogue answered: {}", told_json(&error));
+            Error::new(Fault::Bug, what)
+        };
         let indexes: Vec<(bool, Vec<String>)> = serde_json::from_str(&text("indexes")?).map_err(damaged)?;
         let references: Vec<(String, String)> = serde_json::from_str(&text("refs")?).map_err(damaged)?;
         let live = LiveTable {

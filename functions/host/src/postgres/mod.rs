@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod rights;
 mod session;
 mod snapshot;
+mod words;
 
 pub use address::{Address, AddressError};
 pub use classify::classify;
@@ -18,3 +19,4 @@ pub use fingerprint::fingerprints;
 pub use identity::identity;
 pub use session::{Session, connect};
 pub use snapshot::{Snapshot, snapshot};
+pub use words::words;

@@ -8,6 +8,7 @@ mod identity;
 mod inspect;
 mod login;
 mod rights;
+mod words;
 
 /// The least that is a catalogue; what is inspected needs no place in it.
 const CATALOGUE: &str = "

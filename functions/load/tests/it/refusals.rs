@@ -35,7 +35,8 @@ async fn a_key_that_stands_twice_in_a_batch_is_refused_where_it_must_be_looked_a
     shop.refuses(
         &request,
         Fault::DataRejected,
-        &["the key (number, place) of fact_line is not unique in its source: 7, a"],
+        &["the key (number, place) of fact_line is not unique in its source: number 7, place (text); \
+           ask the source: SELECT \"number\", \"place\" FROM \"public\".\"line\" GROUP BY \"number\", \"place\" HAVING count(*) > 1"],
     )
     .await;
     assert!(shop.is_untouched().await);
@@ -148,14 +149,16 @@ async fn a_value_that_the_warehouse_refuses_is_told_by_target_column_and_key_and
     // What the transform refuses itself, and what is too deep for the server.
     let deep = format!("{}\"secret\"{}", "[".repeat(20_000), "]".repeat(20_000));
     for (name, value, what) in [
-        ("one", r#"{"a": "\u0000 secret"}"#, "unsupported Unicode escape sequence"),
+        ("one", r#"{"a": "\u0000 secret"}"#, "22P05 (untranslatable character)"),
         ("two", &deep, "stack depth limit exceeded"),
     ] {
         let rows =
             ["7|a|NULL|NULL|{}".to_owned(), "7|b|NULL|NULL|NULL".to_owned(), format!("7|c, d|NULL|NULL|{value}")];
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         let request = shop.batch(name, &[brings("fact_line", &rows)]).await;
-        let told = format!("cannot copy the rows of fact_line: note of the row number 7, place c, d: {what}");
+        let told = format!(
+            "cannot copy the rows of fact_line: note of the row number 7, place (text), 3 in fact_line/{name}/part-000001-first.parquet: {what}"
+        );
         shop.refuses(&request, Fault::DataRejected, &[&told]).await;
         let report = shop.handle(&request).await.expect_err("it fails").report();
         assert!(!report.contains("secret"), "{report}");

@@ -9,8 +9,13 @@ use crate::shop::{Brings, HORIZON, Shop, brings, counts};
 /// Rows that the transform could not take.
 fn refused(key: &str, reason: &str, value: &str) -> Brings {
     let row = BTreeMap::from([("note".to_owned(), Some(value.to_owned()))]);
-    let reject =
-        Reject { key: key.split(',').map(|part| Some(part.to_owned())).collect(), reason: reason.to_owned(), row };
+    let reject = Reject {
+        key: key.split(',').map(|part| Some(part.to_owned())).collect(),
+        reason: reason.to_owned(),
+        told: reason.to_owned(),
+        place: "line 2 of it".to_owned(),
+        row,
+    };
     Brings { rejects: vec![reject], ..brings("fact_line", &[]) }
 }
 

@@ -13,7 +13,9 @@ fn refused(keys: &[&[&str]]) -> Vec<Reject> {
     let part = |part: &&str| (*part != "NULL").then(|| (*part).to_owned());
     let reject = |key: &&[&str]| Reject {
         key: key.iter().map(part).collect(),
-        reason: "note: too loud".to_owned(),
+        reason: "note: \"HA\" is too loud".to_owned(),
+        told: "note is too loud".to_owned(),
+        place: "line 2 of it".to_owned(),
         row: BTreeMap::from([("note".to_owned(), Some("HA".to_owned()))]),
     };
     keys.iter().map(reject).collect()
@@ -126,7 +128,7 @@ async fn a_row_that_is_gone_from_the_source_waits_no_longer() {
     assert_eq!((of_lines(&deferred).gone, deferred.waiting), (0, 4));
     let whole = shop.load("four", &[all(left())]).await;
     assert_eq!((of_lines(&whole).gone, whole.waiting), (2, 2));
-    assert_eq!(shop.rejected().await, "7,a: seller 9 is not in dim_staff; 8,a: note: too loud");
+    assert_eq!(shop.rejected().await, "7,a: seller 9 is not in dim_staff; 8,a: note: \"HA\" is too loud");
     shop.close().await;
 }
 
@@ -157,8 +159,8 @@ async fn what_the_load_rejects_counts_against_the_limit_and_what_waited_does_not
     let brought =
         |lines: &[&str]| Brings { rejects: refused(&[&["8", "a"], &["8", "b"]]), ..brings("fact_line", lines) };
     let request = shop.batch("one", &[brought(&["7|a|9|NULL|x", "7|b|9|NULL|x", "7|c|NULL|NULL|x"])]).await;
-    let told = "4 rows of fact_line cannot be taken, more than 3, among them 7, a: seller 9 is not in dim_staff; \
-                7, b: seller 9 is not in dim_staff; 8, a: note: too loud";
+    let told = "4 rows of fact_line cannot be taken, more than 3, among them number 7, place (text): seller is not in dim_staff; \
+                number 7, place (text): seller is not in dim_staff; line 2 of it: note is too loud";
     shop.refuses(&request, Fault::DataRejected, &[told]).await;
     assert_eq!(shop.ask("SELECT to_regclass('fact_line')").await, "NULL");
     let three = shop.load("two", &[brought(&["7|a|9|NULL|x"])]).await;

@@ -93,7 +93,7 @@ async fn a_part_that_is_no_csv_of_the_catalogue_is_refused_with_the_line() {
     assert!(fields.contains("line 2: 2 fields where the header has 3"), "{fields}");
     let version =
         refused(async |bed| Some(bed.part("thing", 1, &format!("{}1,one,x\n", bed.header("thing"))).await)).await;
-    assert!(version.contains("line 2: \"x\" is no transaction id"), "{version}");
+    assert!(version.contains("line 2: its field _xmin is no transaction id"), "{version}");
     let header = refused(async |bed| Some(bed.part("thing", 1, "id,title,_xmin\n1,one,1\n").await)).await;
     assert!(header.contains("has the columns id, title, _xmin, which are not those of the catalogue"), "{header}");
 }

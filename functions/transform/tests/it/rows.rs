@@ -1,6 +1,7 @@
 //! Rows: what is made of values and lookups, which are deferred and which rejected, and why.
 
 use catalog::Fault;
+use catalog::manifest::Reject;
 use catalog::message::StepStatus;
 
 use crate::bed::Bed;
@@ -37,6 +38,12 @@ const CATALOGUE: &str = "
 /// The team of every person below that has one.
 const TEAMS: &str = "7,Blue,1200.50,1\n8,,0.10,1\n";
 
+/// A rejected row as its manifest has it: its key, and why.
+fn told(reject: &Reject) -> String {
+    let key: Vec<&str> = reject.key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect();
+    format!("{}: {}", key.join(", "), reject.reason)
+}
+
 async fn bed(persons: &str) -> Bed {
     let bed = Bed::new(CATALOGUE).await;
     bed.extracted("team", TEAMS).await;
@@ -67,7 +74,7 @@ async fn a_row_that_cannot_be_taken_is_rejected_with_the_reason_and_all_its_valu
     let done = bed.transform("dim_person", "1").await.unwrap();
     assert_eq!((done.rows, done.deferred, done.rejected), (0, 0, 2));
     let rejects = bed.made("dim_person").await.unwrap().rejects;
-    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.shown_key(), reject.reason)).collect();
+    let told: Vec<String> = rejects.iter().map(told).collect();
     assert_eq!(told, ["1: born: \"soon\" is no date (YYYY-MM-DD)", "2: name is null"]);
     assert_eq!(rejects[0].row["note"], None);
     assert_eq!(rejects[0].row["joined"].as_deref(), Some("2022-11-03 14:20:52"));
@@ -83,7 +90,7 @@ async fn a_row_without_its_lookup_is_deferred_where_it_comes_again_and_rejected_
     let done = bed.transform("dim_person", "1").await.unwrap();
     assert_eq!((done.rows, done.deferred, done.rejected), (1, 1, 2));
     let rejects = bed.made("dim_person").await.unwrap().rejects;
-    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.shown_key(), reject.reason)).collect();
+    let told: Vec<String> = rejects.iter().map(told).collect();
     assert_eq!(told, ["2: team_id 9 is not in team", "3: team_id 9 is not in team"]);
     assert!(bed.rows("dim_person").await.0[0].starts_with("(4,Di,"));
     bed.end().await;
@@ -95,8 +102,25 @@ async fn more_rejected_rows_than_the_limit_fail_the_target_and_leave_no_manifest
     let bed = bed(&format!("1,{bad}2,{bad}3,{bad}")).await;
     let error = bed.transform("dim_person", "1").await.unwrap_err();
     assert_eq!(error.fault(), Fault::DataRejected);
-    assert!(error.report().contains("more than 2 rows of dim_person cannot be taken, among them 1: born"), "{error}");
+    let told =
+        "more than 2 rows of dim_person cannot be taken, among them id 1: born is no date (YYYY-MM-DD); id 2: born";
+    assert!(error.report().contains(told), "{error}");
+    assert!(!error.report().contains("soon"), "the value stays inside: {error}");
     assert_eq!(bed.made("dim_person").await, None);
+    bed.end().await;
+}
+
+#[tokio::test]
+async fn a_rejected_row_whose_key_is_a_text_is_told_by_its_line() {
+    let limited =
+        LIMITED.replace("[source.tables.thing]", "[warehouse]\n    reject_limit = 0\n    [source.tables.thing]");
+    let bed = Bed::new(&limited).await;
+    bed.extracted("thing", "k3y,1.00,t,xyz,,1\nk3y,2.00,t,long,,1\n").await;
+    let error = bed.transform("fact_thing", "1").await.unwrap_err();
+    let told =
+        "among them line 3 of thing/first/part-000001-1.csv: name has 4 characters where the column takes 3 (to do: ";
+    assert!(error.report().contains(told), "{}", error.report());
+    assert!(!error.report().contains("k3y"), "{}", error.report());
     bed.end().await;
 }
 
@@ -150,7 +174,7 @@ async fn what_its_column_does_not_hold_is_rejected_with_its_row() {
     let done = bed.transform("fact_thing", "1").await.unwrap();
     assert_eq!((done.rows, done.rejected), (2, 3));
     let rejects = bed.made("fact_thing").await.unwrap().rejects;
-    let told: Vec<String> = rejects.iter().map(|reject| format!("{}: {}", reject.shown_key(), reject.reason)).collect();
+    let told: Vec<String> = rejects.iter().map(told).collect();
     let expected = [
         "b, 1.00, true: name has 4 characters where the column takes 3",
         "c, 1.00, true: about holds \\u0000, which jsonb does not",

@@ -123,7 +123,11 @@ async fn a_view_is_read_whole_and_its_key_is_verified() {
     world.application("INSERT INTO base VALUES (4, 'twice')").await;
     let run = world.run().await;
     assert_eq!(run.failure.0, "LoadFailed");
-    assert!(run.failure.1.contains("the key (id) of fact_thing is not unique in its source: 4"), "{}", run.failure.1);
+    assert!(
+        run.failure.1.contains("the key (id) of fact_thing is not unique in its source: id 4"),
+        "{}",
+        run.failure.1
+    );
     assert_eq!(world.warehouse("SELECT count(*) FROM fact_thing").await, "10");
     world.stop().await;
 }
