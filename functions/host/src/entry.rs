@@ -52,7 +52,8 @@ where
                 let host = Host { call: call.clone(), ..host.clone() };
                 answer(event.payload, &*handle, &host).await
             };
-            panics::caught(answer).await.map_err(|error| Refusal::new(&error, &call))
+            // Boxed: a handler's future is as large as everything it awaits, and the runtime nests it deeply.
+            Box::pin(panics::caught(answer)).await.map_err(|error| Refusal::new(&error, &call))
         }
     }))
     .await
@@ -81,8 +82,7 @@ where
     Q: DeserializeOwned,
     F: AsyncFn(Q, &Host) -> Result<A>,
 {
-    // Boxed: a handler's future is as large as everything it awaits, and the runtime nests it deeply.
-    Box::pin(handle(parse(payload)?, host)).await
+    handle(parse(payload)?, host).await
 }
 
 /// The event is parsed here and not by the runtime, which would answer with the name of a Rust type.
