@@ -167,7 +167,8 @@ fn decimal(text: &str, precision: u8, scale: u8) -> Result<Cell<'static>, ValueE
     let refused = || ValueError::new(text, format!("is no numeric({precision},{scale})"));
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    if whole.is_empty() && fraction.is_empty() {
+    // Digits are counted in bytes below.
+    if !text.is_ascii() || (whole.is_empty() && fraction.is_empty()) {
         return Err(refused());
     }
     // Zeros behind the declared scale are no digits lost.
@@ -272,6 +273,8 @@ mod tests {
             "99999999999999999999999999999999999999",
             &Cell::Decimal(99_999_999_999_999_999_999_999_999_999_999_999_999),
         );
+        // A letter of several bytes where the declared scale ends.
+        refuse(PRICE, &["1.7\u{46d}\r", "1.\u{20ac}"]);
         refuse(PRICE, &["100000000.00", "1.005", "NaN", "Infinity", "", "-", ".", "1e3", "1.2.3", "+1", " 1", "--1"]);
     }
 

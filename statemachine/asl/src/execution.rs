@@ -8,13 +8,10 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::flow::{Ended, Flow};
-use crate::history::{Event, EventKind, iso};
+use crate::history::{Event, EventKind, MAX_EVENTS, iso};
 use crate::machine::Machine;
 use crate::runtime::Runtime;
 use crate::signal::{Order, Signal, Token};
-
-/// What AWS allows an execution's history to hold.
-const MAX_EVENTS: u64 = 25_000;
 
 /// Names of an execution and its machine; they never change.
 #[derive(Clone, Debug, Serialize, Deserialize)]

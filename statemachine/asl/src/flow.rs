@@ -195,6 +195,7 @@ impl Flow {
             self.branches.clear();
             match state.kind().perform(self, runtime) {
                 // A loop and not a call: a machine may go round for as long as its history has room.
+                Ok(Outcome::Go(..)) if runtime.broken.is_some() => return self.at = At::Ended(Ended::Aborted),
                 Ok(Outcome::Go(next, output)) => (name, input) = (next, output),
                 performed => return self.settle(runtime, performed),
             }

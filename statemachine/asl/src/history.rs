@@ -8,6 +8,9 @@ use crate::failure::Failure;
 use crate::resource::Resource;
 use crate::state_type::StateType;
 
+/// What AWS allows an execution's history to hold.
+pub(crate) const MAX_EVENTS: u64 = 25_000;
+
 /// One event.
 #[derive(Clone, Debug)]
 pub struct Event {

@@ -37,7 +37,7 @@ pub(crate) struct Missing(pub(crate) String);
 
 impl Call {
     pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
-        let mut parser = Parser { text, rest: text };
+        let mut parser = Parser { text, rest: text, depth: 0 };
         let call = parser.call()?;
         if parser.rest.trim().is_empty() { Ok(call) } else { Err(parser.error("something follows the call")) }
     }
@@ -85,10 +85,15 @@ fn format(template: &str, values: &[Value]) -> Result<Value, Missing> {
     }
 }
 
+/// How many calls may lie in one another: what AWS allows.
+const MAX_CALLS: usize = 10;
+
 /// Reads a call from left to right.
 struct Parser<'p> {
     text: &'p str,
     rest: &'p str,
+    /// Calls that are being read.
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -103,6 +108,10 @@ impl Parser<'_> {
             return Err(self.error(format!("the intrinsic function {name} is not supported")));
         };
         self.rest = rest;
+        self.depth += 1;
+        if self.depth > MAX_CALLS {
+            return Err(self.error(format!("more than {MAX_CALLS} calls lie in one another")));
+        }
         let mut arguments = Vec::new();
         loop {
             self.rest = self.rest.trim_start();
@@ -112,6 +121,7 @@ impl Parser<'_> {
                 self.rest = rest;
             } else if let Some(rest) = self.rest.strip_prefix(')') {
                 self.rest = rest;
+                self.depth -= 1;
                 return Ok(Call { function: *function, arguments });
             } else {
                 return Err(self.error("a , or ) is missing"));

@@ -3,6 +3,9 @@
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+/// How many brackets of a path may lie in one another: a filter in a filter has four.
+const MAX_BRACKETS: usize = 8;
+
 /// Where a path starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Root {
@@ -38,6 +41,10 @@ impl Path {
         };
         if !query.starts_with('$') {
             return Err(error("it does not start with $".to_owned()));
+        }
+        // The parser is recursive, and takes twice the time for every filter that lies in another.
+        if nests_too_deep(&query) {
+            return Err(error(format!("its brackets nest deeper than {MAX_BRACKETS} levels")));
         }
         let parsed = JsonPath::parse(&query).map_err(|cause| error(cause.to_string()))?;
         Ok(Self { text: text.to_owned(), root, definite: !is_indefinite(&query), query: parsed })
@@ -86,19 +93,40 @@ impl Path {
 
 /// Whether a path can give several values: a wildcard, slice, filter, union or descent outside of quotes.
 fn is_indefinite(query: &str) -> bool {
-    let mut quote = None;
     let mut before = ' ';
-    for c in query.chars() {
-        match quote {
-            Some(open) if c == open && before != '\\' => quote = None,
-            Some(_) => {}
-            None if c == '\'' || c == '"' => quote = Some(c),
-            None if matches!(c, '*' | '?' | ':' | ',') || (c == '.' && before == '.') => return true,
-            None => {}
+    outside_quotes(query).any(|c| {
+        let descends = std::mem::replace(&mut before, c) == '.' && c == '.';
+        descends || matches!(c, '*' | '?' | ':' | ',')
+    })
+}
+
+/// Whether more brackets lie in one another than [`MAX_BRACKETS`].
+fn nests_too_deep(query: &str) -> bool {
+    let mut depth = 0_usize;
+    outside_quotes(query).any(|c| {
+        match c {
+            '[' | '(' => depth += 1,
+            ']' | ')' => depth = depth.saturating_sub(1),
+            _ => {}
         }
-        before = c;
-    }
-    false
+        depth > MAX_BRACKETS
+    })
+}
+
+/// What stands in no quoted name or text; of those their opening quote alone.
+fn outside_quotes(query: &str) -> impl Iterator<Item = char> {
+    let mut chars = query.chars();
+    std::iter::from_fn(move || {
+        let c = chars.next()?;
+        if matches!(c, '\'' | '"') {
+            while let Some(inner) = chars.next().filter(|inner| *inner != c) {
+                if inner == '\\' {
+                    chars.next();
+                }
+            }
+        }
+        Some(c)
+    })
 }
 
 /// A reference path: where a result is put. `$.a.b`, names only, as ResultPath allows.
@@ -155,6 +183,18 @@ mod tests {
         assert_eq!(find("$.list[?(@.status == 'failed')]"), Some(json!([{"status": "failed", "n": 1}])));
         assert_eq!(find("$$.Execution.Id"), Some(json!("arn")));
         assert_eq!(find("$.a['x*y']"), None, "quoted, so definite");
+        assert_eq!(find("$['\\\\'][*]"), Some(json!([])), "the backslash is escaped and escapes no quote");
+    }
+
+    #[test]
+    fn brackets_in_brackets_are_refused_before_they_outgrow_the_stack_or_the_day() {
+        let deep = format!("$[?{}", "(".repeat(100_000));
+        let slow = format!("$[?@.a{}{}]", "[?@.a".repeat(30), "]".repeat(30));
+        for path in [deep, slow] {
+            assert_eq!(Path::parse(&path).unwrap_err().why, "its brackets nest deeper than 8 levels");
+        }
+        assert!(Path::parse("$.a['((((((((((']").is_ok(), "quoted, so no brackets");
+        assert!(Path::parse("$[?(@.a[?(@.b == 1)])]").is_ok());
     }
 
     #[test]

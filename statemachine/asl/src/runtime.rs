@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::history::{Event, EventKind};
+use crate::history::{Event, EventKind, MAX_EVENTS};
 use crate::signal::{Order, Token};
 
 pub(crate) struct Runtime<'r> {
@@ -22,9 +22,15 @@ pub(crate) struct Runtime<'r> {
 }
 
 impl Runtime<'_> {
-    /// Adds an event to the history, and answers its id.
+    /// Adds an event to the history, and answers its id. The last place is kept for the end of the execution: where
+    /// there is no other, nothing is added and the execution breaks down.
     pub(crate) fn record(&mut self, previous: u64, kind: EventKind) -> u64 {
         let id = self.events.len() as u64 + 1;
+        if id >= MAX_EVENTS {
+            let cause = format!("The execution reached the maximum number of history events ({MAX_EVENTS}).");
+            self.broken.get_or_insert((cause, id - 1));
+            return id - 1;
+        }
         self.events.push(Event { id, previous, at: self.now, kind });
         id
     }

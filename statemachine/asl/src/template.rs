@@ -121,6 +121,10 @@ mod tests {
     fn what_is_not_supported_is_refused_by_name() {
         let error = |text: &str| Template::parse(&json!({"x.$": text})).unwrap_err().to_string();
         assert!(error("States.Hash($.a, 'MD5')").contains("States.Hash is not supported"));
+        let nested = |calls: usize| format!("{}1{}", "States.JsonToString(".repeat(calls), ")".repeat(calls));
+        assert!(Template::parse(&json!({ "x.$": nested(10) })).is_ok());
+        assert!(error(&nested(11)).contains("more than 10 calls lie in one another"));
+        assert!(error(&"States.Format(".repeat(100_000)).contains("more than 10 calls lie in one another"));
         for wrong in [
             "plain",
             "States.Format('{}'",

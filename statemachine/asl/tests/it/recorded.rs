@@ -39,6 +39,20 @@ fn failing(failures: usize) -> impl FnMut(&str, &Value) -> Answer {
     }
 }
 
+/// As AWS documents its quota; the text is the one that the service gives.
+#[test]
+fn a_machine_that_goes_round_ends_when_its_history_is_full() {
+    let round = json!({ "StartAt": "Round", "States": { "Round": { "Type": "Pass", "Next": "Round" } } });
+    let branch = json!({ "Type": "Parallel", "Branches": [round.clone(), round.clone()], "End": true });
+    for definition in [round, json!({ "StartAt": "Both", "States": { "Both": branch } })] {
+        let ended = Simulation::run(&definition, json!({}), |_, _| Ok(json!({})));
+        assert_eq!((ended.execution.status, ended.execution.events.len()), (Status::Failed, 25_000));
+        let cause = "The execution reached the maximum number of history events (25000).";
+        assert_eq!(ended.execution.failure, Failure::new("States.Runtime", cause));
+        assert!(ended.execution.check_redrivable().is_err());
+    }
+}
+
 #[test]
 fn a_redriven_task_is_scheduled_from_its_old_entered_event() {
     let mut work = task(Some("Finish"));
