@@ -118,7 +118,10 @@ impl Object {
         };
         match self.kind.as_str() {
             "NO SCHEMA" => {
-                let what = format!("the schema {name} does not exist in the warehouse");
+                let what = format!(
+                    "the schema {name} does not exist in the warehouse: CREATE SCHEMA {full} AUTHORIZATION {}",
+                    role.sql()
+                );
                 Err(Error::new(Fault::WarehouseSchemaMismatch, what))
             }
             "OWNER" => Ok(format!("ALTER TABLE {full} OWNER TO {}", role.sql())),

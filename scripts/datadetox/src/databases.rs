@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use catalog::Side;
-use host::postgres::{Address, AddressError, Session};
+use host::postgres::{Address, AddressError, Session, is_known};
 use local::{APPLICATION, Home, Postgres, Running, application_of};
 use sqlx::postgres::PgConnection;
 use url::Url;
@@ -33,9 +33,11 @@ fn address(side: Side, url: &str) -> Result<Address> {
 /// Which database a URL means: without a password, to be shown and kept.
 pub(crate) fn place_of(side: Side, url: &str) -> Result<String> {
     let mut place = parsed(side, url)?;
-    place.set_password(None).ok().context("this URL cannot be shown without its password")?;
+    if place.password().is_some() {
+        place.set_password(None).ok().context("this URL cannot be shown without its password")?;
+    }
     let members: Vec<(String, String)> =
-        place.query_pairs().into_owned().filter(|(name, _)| name != "password").collect();
+        place.query_pairs().into_owned().filter(|(name, _)| is_known(name) && name != "password").collect();
     if members.len() < place.query_pairs().count() {
         place.query_pairs_mut().clear().extend_pairs(members);
     }
@@ -90,4 +92,21 @@ pub(crate) async fn with_source<T>(
     let done = work(Address::private(postgres.options(APPLICATION))).await;
     postgres.stop().await?;
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_url_without_its_password_however_it_is_written() {
+        for (url, place) in [
+            ("postgres://me:hunter2@db.example/d?sslmode=require", "postgres://me@db.example/d?sslmode=require"),
+            ("postgres://me@db.example/d?password=hunter2&host=db", "postgres://me@db.example/d?host=db"),
+            ("postgres://me@db.example/d?sslpassword=hunter2", "postgres://me@db.example/d?"),
+            ("postgres:///d?host=/run/postgres&user=me", "postgres:///d?host=/run/postgres&user=me"),
+        ] {
+            assert_eq!(place_of(Side::Source, url).unwrap(), place);
+        }
+    }
 }

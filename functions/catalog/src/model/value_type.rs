@@ -315,8 +315,10 @@ impl ValueType {
             return self == Self::Text;
         }
         let Some(live) = PgType::parse(live) else {
-            // Types we have no name for but whose printed form is their value.
-            return self == Self::Text && matches!(live, "citext" | "name" | "inet" | "cidr" | "xml" | "ltree");
+            // Types we have no name for but whose printed form is their value; those of an extension with their schema.
+            let bare = live.rsplit_once('.').map_or(live, |(_, name)| name);
+            return self == Self::Text
+                && (matches!(live, "name" | "inet" | "cidr" | "xml") || matches!(bare, "citext" | "ltree"));
         };
         match (self, live.value) {
             (Self::BigInt, ValueType::Integer | ValueType::SmallInt) | (Self::Integer, ValueType::SmallInt) => true,
@@ -353,6 +355,8 @@ mod tests {
             (ValueType::Text, "\"PaymentTypeName\"", true, true),
             (ValueType::Integer, "\"PaymentTypeName\"", true, false),
             (ValueType::Text, "citext", false, true),
+            (ValueType::Text, "public.citext", false, true),
+            (ValueType::Text, "public.inet", false, false),
             (ValueType::Text, "integer", false, false),
             (ten_two, "numeric(10,2)", false, true),
             (ten_two, "numeric(9,1)", false, true),

@@ -50,11 +50,20 @@ impl Address {
     /// When it is none.
     pub fn of_url(url: &str) -> Result<Self, AddressError> {
         let url = url.trim();
-        let parsed = Url::parse(url).map_err(|_| AddressError::NoPostgresUrl)?;
-        if !matches!(parsed.scheme(), "postgres" | "postgresql") {
+        let mut parsed = Url::parse(url).map_err(|_| AddressError::NoPostgresUrl)?;
+        let is_postgres = ["postgres://", "postgresql://"].iter().any(|begin| url.starts_with(begin));
+        // What a password that is not spelled as in a URL leaves there.
+        let is_torn = parsed.path().contains('@') || parsed.query_pairs().any(|(name, _)| name.contains('@'));
+        if !is_postgres || is_torn {
             return Err(AddressError::NoPostgresUrl);
         }
-        let options: PgConnectOptions = url.parse().map_err(|_| AddressError::Parameter)?;
+        // The driver would log the others, with their values.
+        let known: Vec<(String, String)> =
+            parsed.query_pairs().into_owned().filter(|(name, _)| is_known(name)).collect();
+        if known.len() < parsed.query_pairs().count() {
+            parsed.query_pairs_mut().clear().extend_pairs(known);
+        }
+        let options: PgConnectOptions = parsed.as_str().parse().map_err(|_| AddressError::Parameter)?;
         let value = |names: &[&str]| {
             parsed.query_pairs().filter(|(name, _)| names.contains(&&**name)).last().map(|(_, value)| value)
         };
@@ -85,6 +94,8 @@ impl Address {
         let is_here = is_here(&options);
         let unverified = match mode {
             Some(PgSslMode::VerifyFull | PgSslMode::VerifyCa) => None,
+            // As libpq: who names an authority wants it asked.
+            Some(PgSslMode::Require) if has_root => None,
             Some(PgSslMode::Require) => Some(Wire::Encrypted),
             Some(PgSslMode::Disable) => Some(Wire::Plain),
             None if !is_here => None,
@@ -99,6 +110,7 @@ impl Address {
         };
         let options = options.ssl_mode(match (&unverified, mode) {
             (Some(_), _) => PgSslMode::Disable,
+            (None, Some(PgSslMode::Require)) => PgSslMode::VerifyCa,
             (None, mode) => mode.unwrap_or(PgSslMode::VerifyFull),
         });
         Ok(Self { options: options.disable_statement_logging(), unverified, identity: None })
@@ -138,6 +150,15 @@ impl Address {
         let connected = PgConnection::connect_with(&guard.options(&self.options)).await;
         connected.map_err(|error| guard.refused().unwrap_or(error))
     }
+}
+
+/// Whether a parameter of a URL is one that the driver understands.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    let ssl =
+        ["sslmode", "ssl-mode", "sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+    let place = ["host", "hostaddr", "port", "dbname", "user", "password", "application_name", "options"];
+    ssl.contains(&name) || place.contains(&name) || name.starts_with("options[") || name == "statement-cache-capacity"
 }
 
 /// Without the password, which the driver would show.
@@ -204,6 +225,8 @@ mod tests {
         }
         assert!(matches!(mode("postgres://me@db.example/d?sslmode=verify-ca"), (PgSslMode::VerifyCa, None)));
         assert!(matches!(mode("postgres://me@db.example/d?sslmode=require"), (_, Some(Wire::Encrypted))));
+        let named = "postgres://me@db.example/d?sslmode=require&sslrootcert=ca.pem";
+        assert!(matches!(mode(named), (PgSslMode::VerifyCa, None)));
         assert!(matches!(mode("postgres://me@db.example/d?sslmode=disable"), (_, Some(Wire::Plain))));
     }
 
@@ -225,6 +248,9 @@ mod tests {
         for (url, error) in [
             ("mysql://me:hunter2@db/d", AddressError::NoPostgresUrl),
             ("hunter2", AddressError::NoPostgresUrl),
+            ("postgres:me:hunter2@db/d", AddressError::NoPostgresUrl),
+            ("postgres://me:12?hunter2@db/d", AddressError::NoPostgresUrl),
+            ("postgres://me:12/hunter2@db/d", AddressError::NoPostgresUrl),
             ("postgres://me:hunter2@[db/d", AddressError::NoPostgresUrl),
             ("postgres://me:hunter2@db/d?sslmode=sometimes", AddressError::Parameter),
             ("postgres://me:hunter2@db/d?sslmode=prefer", AddressError::ServerDecides),

@@ -42,8 +42,34 @@ pub fn classify(side: Side, doing: &str, error: sqlx::Error) -> Error {
     // Detail and hint of a database's error may hold a row, and of many its message too.
     match error {
         sqlx::Error::Database(_) => Error::new(fault, format!("{doing}: {}", words(&error))),
-        other => Error::because(fault, doing, other),
+        other => {
+            let error = Error::because(fault, doing, other);
+            match advice(&error.report()) {
+                Some(advice) => error.while_doing(advice),
+                None => error,
+            }
+        }
     }
+}
+
+/// What to do about a server whose certificate is not taken, in front of what the TLS library says of it.
+fn advice(report: &str) -> Option<&'static str> {
+    const ADVICE: [(&str, &str); 4] = [
+        (
+            "UnknownIssuer",
+            "no known authority signed the server's certificate (name the authority's file as sslrootcert, or take any server with sslmode=require)",
+        ),
+        ("does not support TLS", "the server does not encrypt (sslmode=disable says that it need not)"),
+        (
+            "CaUsedAsEndEntity",
+            "the server shows the certificate of an authority as its own (make one with basicConstraints=CA:FALSE, or take any server with sslmode=require)",
+        ),
+        (
+            "No such file or directory",
+            "a file is missing that the address names (sslrootcert, sslcert, sslkey), or the server's socket",
+        ),
+    ];
+    ADVICE.into_iter().find(|(sign, _)| report.contains(sign)).map(|(_, advice)| advice)
 }
 
 enum Kind {
@@ -84,6 +110,16 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_about_a_certificate_stands_before_what_the_library_says() {
+        let report =
+            classify(Side::Source, "x", sqlx::Error::Tls("invalid peer certificate: UnknownIssuer".into())).report();
+        assert!(
+            report.starts_with("no known authority signed the server's certificate (name the authority's file"),
+            "{report}"
+        );
+    }
 
     #[test]
     fn every_connection_that_broke_is_unavailable_and_every_other_error_has_its_own_name() {

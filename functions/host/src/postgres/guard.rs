@@ -6,7 +6,7 @@
 //! that is verified, and a socket that only root or ourselves can have made, are spoken to without it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -63,8 +63,8 @@ const STRANGE: &str = "what answers there does not speak as Postgres does";
 impl Guard {
     /// Reaches the server, and waits for the driver.
     pub(super) async fn over(server: &PgConnectOptions, wire: Wire, identity: Option<Identity>) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("pg").tempdir()?;
-        let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{PORT}")))?;
+        // The path of a socket is short: where the temporary folder is deep, or is not there, the usual one will do.
+        let (folder, listener) = listening(&std::env::temp_dir()).or_else(|_| listening(Path::new("/tmp")))?;
         let reached: Box<dyn Stream> = match socket_of(server) {
             Some(folder) => {
                 Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{}", server.get_port()))).await?)
@@ -101,6 +101,13 @@ impl Guard {
     pub(super) fn refused(&self) -> Option<sqlx::Error> {
         self.refused.get().map(|what| sqlx::Error::Tls((*what).into()))
     }
+}
+
+/// A socket in a new folder that only we may enter.
+fn listening(within: &Path) -> io::Result<(TempDir, UnixListener)> {
+    let folder = tempfile::Builder::new().prefix("pg").tempdir_in(within)?;
+    let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{PORT}")))?;
+    Ok((folder, listener))
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -164,6 +171,10 @@ async fn pass(driver: UnixStream, server: Box<dyn Stream>) -> Result<(), Refused
             // AuthenticationCleartextPassword.
             if kind == b'R' && body.starts_with(&[0, 0, 0, 3]) {
                 return Err(Refused(Some(CLEARTEXT)));
+            }
+            // A notice before the session is ready has nobody's words that count, and the driver would log them.
+            if kind == b'N' {
+                continue;
             }
             to_driver.write_all(&[&[kind][..], &length.to_be_bytes(), &body].concat()).await?;
             // ReadyForQuery.

@@ -62,6 +62,10 @@ impl Refusal<'_> {
             }
         }
         words.push_str("; the server's log has its words");
+        if matches!(self.code, "42P01" | "42883") && raised != Raised::ByTheServer {
+            // The sessions look into no schema but the server's own.
+            words.push_str(", and a trigger or function of the database finds nothing by its bare name: let it name the schema, or ALTER FUNCTION … SET search_path");
+        }
         words
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::umask;
 
 use crate::account::{Account, ours};
@@ -134,7 +134,10 @@ pub(super) fn folder(path: &Path) -> Result<()> {
 /// A file of ours in the home, closed; made where it is not there.
 pub(super) fn file(path: &Path) -> Result<File> {
     let cannot = || format!("cannot write {}", path.display());
-    let file = File::options().create(true).truncate(true).write(true).mode(0o600).open(path).with_context(cannot)?;
+    // Not through a link that somebody put there.
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).with_context(cannot)?;
+    let open = File::options().create(true).truncate(true).write(true).mode(0o600).custom_flags(flags).open(path);
+    let file = open.with_context(cannot)?;
     file.set_permissions(fs::Permissions::from_mode(0o600)).with_context(cannot)?;
     Ok(file)
 }
