@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use catalog::Side;
-use host::postgres::{Address, AddressError, Session, is_known};
+use host::postgres::{Address, AddressError, Session, retain, url_of};
 use local::{APPLICATION, Home, Postgres, Running, application_of};
 use sqlx::postgres::PgConnection;
 use url::Url;
@@ -17,17 +17,19 @@ use crate::stack::PATIENCE;
 /// # Errors
 /// When it is not a Postgres URL. No more of it is said than its scheme: the rest may hold a password.
 fn address(side: Side, url: &str) -> Result<Address> {
-    Address::of_url(url).map_err(|error| {
-        let is_word = |scheme: &&str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
-        let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
-        let begins = match scheme {
-            Some(scheme) if error == AddressError::NoPostgresUrl && !scheme.starts_with("postgres") => {
-                format!(", which begins with {scheme}://,")
-            }
-            _ => String::new(),
-        };
-        anyhow!("the {side}'s URL{begins} {error}")
-    })
+    Address::of_url(url).map_err(|error| refusal(side, url, error))
+}
+
+fn refusal(side: Side, url: &str, error: AddressError) -> anyhow::Error {
+    let is_word = |scheme: &&str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
+    let begins = match scheme {
+        Some(scheme) if error == AddressError::NoPostgresUrl && !scheme.starts_with("postgres") => {
+            format!(", which begins with {scheme}://,")
+        }
+        _ => String::new(),
+    };
+    anyhow!("the {side}'s URL{begins} {error}")
 }
 
 /// Which database a URL means: without a password, to be shown and kept.
@@ -36,11 +38,7 @@ pub(crate) fn place_of(side: Side, url: &str) -> Result<String> {
     if place.password().is_some() {
         place.set_password(None).ok().context("this URL cannot be shown without its password")?;
     }
-    let members: Vec<(String, String)> =
-        place.query_pairs().into_owned().filter(|(name, _)| is_known(name) && name != "password").collect();
-    if members.len() < place.query_pairs().count() {
-        place.query_pairs_mut().clear().extend_pairs(members);
-    }
+    retain(&mut place, |name| name != "password");
     Ok(place.to_string())
 }
 
@@ -54,10 +52,10 @@ pub(crate) fn secret_of(side: Side, url: &str) -> Result<String> {
     Ok(secret.to_string())
 }
 
-/// The URL as it is, once it is known to be one.
+/// The URL as it is, once it is known to be an address.
 fn parsed(side: Side, url: &str) -> Result<Url> {
     address(side, url)?;
-    Ok(Url::parse(url.trim())?)
+    url_of(url).map_err(|error| refusal(side, url, error))
 }
 
 /// Connects as the person that the URL names, with the session that the pipeline has.
@@ -103,7 +101,7 @@ mod tests {
         for (url, place) in [
             ("postgres://me:hunter2@db.example/d?sslmode=require", "postgres://me@db.example/d?sslmode=require"),
             ("postgres://me@db.example/d?password=hunter2&host=db", "postgres://me@db.example/d?host=db"),
-            ("postgres://me@db.example/d?sslpassword=hunter2", "postgres://me@db.example/d?"),
+            ("postgres://me@db.example/d?sslpassword=hunter2", "postgres://me@db.example/d"),
             ("postgres:///d?host=/run/postgres&user=me", "postgres:///d?host=/run/postgres&user=me"),
         ] {
             assert_eq!(place_of(Side::Source, url).unwrap(), place);

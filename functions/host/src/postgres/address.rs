@@ -49,20 +49,7 @@ impl Address {
     /// # Errors
     /// When it is none.
     pub fn of_url(url: &str) -> Result<Self, AddressError> {
-        let url = url.trim();
-        let mut parsed = Url::parse(url).map_err(|_| AddressError::NoPostgresUrl)?;
-        let is_postgres = ["postgres://", "postgresql://"].iter().any(|begin| url.starts_with(begin));
-        // What a password that is not spelled as in a URL leaves there.
-        let is_torn = parsed.path().contains('@') || parsed.query_pairs().any(|(name, _)| name.contains('@'));
-        if !is_postgres || is_torn {
-            return Err(AddressError::NoPostgresUrl);
-        }
-        // The driver would log the others, with their values.
-        let known: Vec<(String, String)> =
-            parsed.query_pairs().into_owned().filter(|(name, _)| is_known(name)).collect();
-        if known.len() < parsed.query_pairs().count() {
-            parsed.query_pairs_mut().clear().extend_pairs(known);
-        }
+        let parsed = url_of(url)?;
         let options: PgConnectOptions = parsed.as_str().parse().map_err(|_| AddressError::Parameter)?;
         let value = |names: &[&str]| {
             parsed.query_pairs().filter(|(name, _)| names.contains(&&**name)).last().map(|(_, value)| value)
@@ -152,9 +139,35 @@ impl Address {
     }
 }
 
-/// Whether a parameter of a URL is one that the driver understands.
-#[must_use]
-pub fn is_known(name: &str) -> bool {
+/// The URL of a database as a person wrote it, without the parameters that the driver does not understand: it would log them
+/// with their values.
+///
+/// # Errors
+/// When it is none.
+pub fn url_of(text: &str) -> Result<Url, AddressError> {
+    let text = text.trim();
+    let mut url = Url::parse(text).map_err(|_| AddressError::NoPostgresUrl)?;
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|begin| text.starts_with(begin));
+    // What a password that is not spelled as in a URL leaves there.
+    let is_torn = url.path().contains('@') || url.query_pairs().any(|(name, _)| name.contains('@'));
+    if !is_postgres || is_torn {
+        return Err(AddressError::NoPostgresUrl);
+    }
+    retain(&mut url, is_known);
+    Ok(url)
+}
+
+/// Takes the parameters out of a URL that are not to stay; one whose parameters all do stays as it was written.
+pub fn retain(url: &mut Url, stays: impl Fn(&str) -> bool) {
+    let kept: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(name, _)| stays(name)).collect();
+    if kept.is_empty() {
+        url.set_query(None);
+    } else if kept.len() < url.query_pairs().count() {
+        url.query_pairs_mut().clear().extend_pairs(kept);
+    }
+}
+
+fn is_known(name: &str) -> bool {
     let ssl =
         ["sslmode", "ssl-mode", "sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
     let place = ["host", "hostaddr", "port", "dbname", "user", "password", "application_name", "options"];

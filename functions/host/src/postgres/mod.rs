@@ -13,7 +13,7 @@ mod session;
 mod snapshot;
 mod words;
 
-pub use address::{Address, AddressError, is_known};
+pub use address::{Address, AddressError, retain, url_of};
 pub use classify::classify;
 pub use fingerprint::fingerprints;
 pub use identity::identity;
