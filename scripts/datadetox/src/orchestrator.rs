@@ -1,5 +1,7 @@
 //! The operator's side of Step Functions, of the local stack or of AWS: where it is, and how to speak to it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sfn::Client;
@@ -99,7 +101,7 @@ pub(crate) struct Orchestrator {
     client: Client,
     machine: String,
     /// Whether every question costs a request over the network.
-    pub(crate) remote: bool,
+    remote: bool,
 }
 
 impl Orchestrator {
@@ -150,11 +152,22 @@ impl Orchestrator {
         Ok(request.input(input.to_string()).send().await.map_err(explain)?.execution_arn)
     }
 
-    /// Lets a failed run go on.
+    /// Time between two questions about a run: here they cost nothing, in AWS a request.
+    pub(crate) fn pace(&self) -> Duration {
+        Duration::from_millis(if self.remote { 1_000 } else { 100 })
+    }
+
+    /// Lets a failed run go on; comes back once it does. Until then it is described as it ended.
     pub(crate) async fn redrive(&self, arn: &str) -> Result<()> {
+        let before = self.describe(arn).await?.redrive_count;
         // The token makes a repeated request, after a lost answer, the same redrive.
         let request = self.client.redrive_execution().execution_arn(arn).client_token(run_name());
-        request.send().await.map(|_| ()).map_err(explain)
+        request.send().await.map_err(explain)?;
+        let mut ticks = tokio::time::interval(self.pace());
+        while self.describe(arn).await?.redrive_count == before {
+            ticks.tick().await;
+        }
+        Ok(())
     }
 
     /// Stops a run; `cause` goes into its history.

@@ -12,19 +12,10 @@ use super::view::{View, Visit};
 use crate::orchestrator::Orchestrator;
 use crate::say;
 
-/// How often the history is asked for: here it costs nothing, in AWS a request.
-const LOCAL: Duration = Duration::from_millis(100);
-const REMOTE: Duration = Duration::from_secs(1);
-
-/// Time between two questions.
-pub(super) fn pace(orchestrator: &Orchestrator) -> Duration {
-    if orchestrator.remote { REMOTE } else { LOCAL }
-}
-
 /// Follows a run to its end.
 pub(super) async fn follow(orchestrator: &Orchestrator, arn: &str) -> Result<()> {
     let mut display = Display::new();
-    let mut ticks = tokio::time::interval(pace(orchestrator));
+    let mut ticks = tokio::time::interval(orchestrator.pace());
     loop {
         ticks.tick().await;
         let status = orchestrator.describe(arn).await?.status;

@@ -60,7 +60,7 @@ async fn follow<'d>(orchestrator: &Orchestrator, arn: &str, deployment: &'d Depl
 
 /// Waits until no run that was started before `started` is at work. Answers `false` when one still is at `deadline`.
 async fn until_alone(orchestrator: &Orchestrator, started: DateTime, deadline: Instant) -> Result<bool> {
-    let mut ticks = tokio::time::interval(follow::pace(orchestrator));
+    let mut ticks = tokio::time::interval(orchestrator.pace());
     let mut told = None;
     loop {
         let at_work = orchestrator.at_work().await?;
