@@ -7,7 +7,7 @@ pub mod cli;
 mod databases;
 mod interruption;
 pub mod news;
-mod orchestrator;
+mod place;
 mod run;
 pub mod say;
 mod stack;

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::catalogue::{self, Project};
 use crate::databases;
-use crate::orchestrator::{Orchestrator, Where};
+use crate::place::Where;
+use runs::Orchestrator;
 
 /// What a stack on this machine is made of.
 #[derive(Args, Clone, Debug)]
@@ -139,7 +140,7 @@ pub(crate) async fn hold(project: &Project, at: &Where, patience: Duration) -> R
     let mut looks = tokio::time::interval(LOOK);
     loop {
         looks.tick().await;
-        if let Some(orchestrator) = Orchestrator::find(project, at).await? {
+        if let Some(orchestrator) = at.find(project).await? {
             return Ok(Held::Elsewhere(orchestrator));
         }
         must_have_run(project)?;

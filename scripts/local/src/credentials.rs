@@ -26,6 +26,12 @@ impl Credentials {
         identities.map(|identity| Ok((identity, password()?))).collect::<Result<_>>().map(Self)
     }
 
+    /// One of a name and a secret that are known.
+    #[cfg(fuzzing)]
+    pub(crate) fn of(name: &str, secret: &str) -> Self {
+        Self(BTreeMap::from([(name.to_owned(), secret.to_owned())]))
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(identity, secret)| (identity.as_str(), secret.as_str()))
     }

@@ -36,6 +36,9 @@ use catalog::{Deployment, Function};
 use emulator::{Entry, Settings, StateMachine, StepFunctions};
 use serde_json::Value;
 
+#[cfg(fuzzing)]
+pub use door::probe;
+
 pub use clock::now;
 pub use credentials::{ACCOUNT, OPERATOR, REGION};
 pub use home::{Home, Running};

@@ -46,6 +46,10 @@ impl Path {
         if nests_too_deep(&query) {
             return Err(error(format!("its brackets nest deeper than {MAX_BRACKETS} levels")));
         }
+        // The parser takes a text that ends there for one whose rest is still to come, and panics.
+        if ["\\u", "\\uD", "\\ud"].iter().any(|begun| query.ends_with(begun)) {
+            return Err(error("it ends within an escaped character".to_owned()));
+        }
         let parsed = JsonPath::parse(&query).map_err(|cause| error(cause.to_string()))?;
         Ok(Self { text: text.to_owned(), root, definite: !is_indefinite(&query), query: parsed })
     }
@@ -184,6 +188,18 @@ mod tests {
         assert_eq!(find("$$.Execution.Id"), Some(json!("arn")));
         assert_eq!(find("$.a['x*y']"), None, "quoted, so definite");
         assert_eq!(find("$['\\\\'][*]"), Some(json!([])), "the backslash is escaped and escapes no quote");
+    }
+
+    /// Found by fuzzing: the parser panics at these.
+    #[test]
+    fn a_path_that_ends_within_an_escaped_character_is_refused() {
+        for path in ["$.a['\\u", "$['\\uD", "$$['\\ud", "$['\\uD83D\\u", "$[\"\\uD83D\\ud", "$[?@.a == '\\uD83D\\uD"] {
+            assert_eq!(Path::parse(path).unwrap_err().why, "it ends within an escaped character", "{path}");
+        }
+        for path in ["$['\\uD8", "$['\\uD83D\\uDC", "$['\\u00", "$['\\"] {
+            assert!(Path::parse(path).is_err(), "{path}");
+        }
+        assert!(Path::parse("$['\\uD83D\\uDE00']").is_ok());
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::catalogue::Project;
-use crate::orchestrator::{Orchestrator, Where};
+use crate::place::Where;
+use runs::Orchestrator;
 use crate::run::{count, table};
 use crate::say;
 use crate::stack::with_runs;

@@ -6,7 +6,8 @@ use clap::Args;
 use super::{Follow, Outcome};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
-use crate::orchestrator::{Orchestrator, Where};
+use crate::place::Where;
+use runs::Orchestrator;
 use crate::stack::{Held, PATIENCE, StackOptions};
 use crate::{run, say, stack};
 

@@ -9,7 +9,8 @@ use super::serve::fill;
 use super::{Outcome, Reading, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
-use crate::orchestrator::{Orchestrator, Where};
+use crate::place::Where;
+use runs::Orchestrator;
 use crate::stack::{LOOK, StackOptions};
 use crate::{run, say, stack};
 
@@ -41,7 +42,7 @@ impl Run {
         let home = loop {
             looks.tick().await;
             if Running::find(&project.home).is_some_and(|running| running.serves)
-                && let Some(orchestrator) = Orchestrator::find(project, &Where::Here).await?
+                && let Some(orchestrator) = Where::Here.find(project).await?
             {
                 if self.stack.source.is_some() || self.stack.warehouse.is_some() {
                     say::warning("a stack runs here already: its databases are those that it was started with");

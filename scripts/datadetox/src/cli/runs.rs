@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Outcome;
 use crate::catalogue::Project;
-use crate::orchestrator::Where;
+use crate::place::Where;
 use crate::run::{duration, instant, table};
 use crate::say;
 use crate::stack::with_runs;

@@ -14,7 +14,7 @@ use totesys::{SeedSource, Trader, is_empty, seed};
 use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
-use crate::orchestrator::Orchestrator;
+use runs::Orchestrator;
 use crate::stack::{PATIENCE, StackOptions};
 use crate::{run, say, stack};
 

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::Outcome;
 use crate::catalogue::Project;
-use crate::orchestrator::Where;
+use crate::place::Where;
 use crate::run::Report;
 use crate::stack::with_runs;
 

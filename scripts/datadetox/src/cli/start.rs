@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{Follow, Outcome, Reading};
 use crate::catalogue::Project;
-use crate::orchestrator::{Orchestrator, Where};
+use crate::place::Where;
 use crate::{run, say};
 
 /// Start a run of the stack that runs here, or in AWS.
@@ -23,7 +23,7 @@ pub(super) struct Start {
 
 impl Start {
     pub(super) async fn run(self, project: &Project) -> Result<Outcome> {
-        let orchestrator = Orchestrator::find(project, &self.at).await?.with_context(|| {
+        let orchestrator = self.at.find(project).await?.with_context(|| {
             let home = project.home.display();
             format!("no stack runs in {home}; start one with `datadetox`, run once with `datadetox run`, or name AWS with --aws")
         })?;

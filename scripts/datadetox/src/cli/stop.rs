@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::Outcome;
 use crate::catalogue::Project;
-use crate::orchestrator::{Orchestrator, Where};
+use crate::place::Where;
+use runs::Orchestrator;
 use crate::say;
 use crate::stack::with_runs;
 

@@ -8,8 +8,9 @@ use anyhow::Result;
 use aws_sdk_sfn::types::ExecutionStatus;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::view::{View, Visit};
-use crate::orchestrator::Orchestrator;
+use super::tree::line;
+use runs::{View, Visit};
+use runs::Orchestrator;
 use crate::say;
 
 /// Follows a run to its end.
@@ -75,7 +76,7 @@ impl Display {
     }
 
     fn print(&self, visit: &Visit) {
-        let line = visit.line();
+        let line = line(visit);
         let line = if visit.has_failed() { say::on_stderr(&line).red().to_string() } else { line };
         if self.is_terminal {
             // A terminal that cannot be drawn on is gone; the run is not.

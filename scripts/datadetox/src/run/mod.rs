@@ -1,11 +1,9 @@
 //! A run: as its history tells it, as it happens, and what came of it.
 
-mod figures;
 mod follow;
 mod report;
 mod table;
 mod tree;
-mod view;
 
 use std::time::Duration;
 
@@ -15,11 +13,11 @@ use catalog::Deployment;
 use catalog::message::RunInput;
 use tokio::time::Instant;
 
-pub(crate) use figures::{count, duration, instant};
+pub(crate) use runs::figures::{count, duration, instant};
 pub(crate) use report::{Ending, Report};
 pub(crate) use table::table;
 
-use crate::orchestrator::Orchestrator;
+use runs::Orchestrator;
 use crate::say;
 
 /// Follows a run to its end, and prints on stdout what it did.

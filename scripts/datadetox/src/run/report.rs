@@ -12,10 +12,11 @@ use catalog::message::{Counts, Failure, HaltRequest};
 use catalog::{Deployment, Fault, ledger};
 use serde_json::{Value, json};
 
-use super::figures::{bytes, count, duration, span};
+use runs::figures::{bytes, count, duration, span};
 use super::table::table;
-use super::view::{View, Visit};
-use crate::orchestrator::Orchestrator;
+use super::tree::tree;
+use runs::{View, Visit};
+use runs::Orchestrator;
 use crate::say;
 
 /// What a run came to.
@@ -122,7 +123,7 @@ impl<'d> Report<'d> {
 
     /// Prints it state by state.
     pub(crate) fn print_states(&self) {
-        say::data(&self.view.tree(&self.run));
+        say::data(&tree(&self.view, &self.run));
         if self.run.status != ExecutionStatus::Succeeded && self.run.status != ExecutionStatus::Running {
             say::data(&format!("\n{}", self.failures_told()));
             self.say_remedy();

@@ -3,87 +3,60 @@
 use std::fmt::Write as _;
 
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
-use serde_json::Value;
 
-use super::figures::{bytes, count, duration, instant};
-use super::view::{Status, View, Visit};
+use runs::figures::{duration, instant};
+use runs::{Status, View, Visit};
 
 /// Letters of a state's name: the longest that totesys has, with time and words beside it in 80 columns.
 const NAME: usize = 34;
 
-impl View {
-    /// The run and its states, those within a Parallel indented.
-    pub(super) fn tree(&self, run: &DescribeExecutionOutput) -> String {
-        let mut text = format!("{}  {}", run.name.as_deref().unwrap_or_default(), run.status.as_str());
-        if let Some(error) = &run.error {
-            let _ = write!(text, "  {error}");
-        }
-        let _ = write!(text, "\nstarted {}", instant(&run.start_date));
-        if let Some(took) = duration(&run.start_date, run.stop_date.as_ref()) {
-            let _ = write!(text, ", took {took}");
-        }
-        if let Some(count) = run.redrive_count.filter(|count| *count > 0) {
-            let _ = write!(text, ", redriven {count}×");
-        }
-        text.push('\n');
-        self.branch(&mut text, None, 0);
-        text.trim_end().to_owned()
+/// The run and its states, those within a Parallel indented.
+pub(super) fn tree(view: &View, run: &DescribeExecutionOutput) -> String {
+    let mut text = format!("{}  {}", run.name.as_deref().unwrap_or_default(), run.status.as_str());
+    if let Some(error) = &run.error {
+        let _ = write!(text, "  {error}");
     }
-
-    fn branch(&self, text: &mut String, parent: Option<usize>, depth: usize) {
-        for (index, visit) in self.visits.iter().enumerate().filter(|(_, visit)| visit.parent == parent) {
-            // States that only choose or report are the definition's business.
-            if visit.tries > 0 || visit.is_parallel {
-                let _ = writeln!(text, "{}{}", "  ".repeat(depth), self.line(index, visit));
-                self.branch(text, Some(index), depth + 1);
-            }
-        }
+    let _ = write!(text, "\nstarted {}", instant(&run.start_date));
+    if let Some(took) = duration(&run.start_date, run.stop_date.as_ref()) {
+        let _ = write!(text, ", took {took}");
     }
+    if let Some(count) = run.redrive_count.filter(|count| *count > 0) {
+        let _ = write!(text, ", redriven {count}×");
+    }
+    text.push('\n');
+    branch(view, &mut text, None, 0);
+    text.trim_end().to_owned()
+}
 
-    fn line(&self, index: usize, visit: &Visit) -> String {
-        let branches = self.visits.iter().filter(|other| other.parent == Some(index));
-        let failed = branches.filter(|branch| branch.has_failed()).count();
-        if failed == 0 { visit.line() } else { drawn("✗", visit, &format!("{failed} failed")) }
+fn branch(view: &View, text: &mut String, parent: Option<usize>, depth: usize) {
+    for (index, visit) in view.visits.iter().enumerate().filter(|(_, visit)| visit.parent == parent) {
+        // States that only choose or report are the definition's business.
+        if visit.tries > 0 || visit.is_parallel {
+            let _ = writeln!(text, "{}{}", "  ".repeat(depth), line_in(view, index, visit));
+            branch(view, text, Some(index), depth + 1);
+        }
     }
 }
 
-impl Visit {
-    /// One line: mark, name, time, what came of it.
-    pub(super) fn line(&self) -> String {
-        let mark = match self.status {
-            Status::Running => "…",
-            Status::Done => "✓",
-            Status::Caught | Status::Failed => "✗",
-            Status::Aborted => "-",
-        };
-        let mut what = self.what();
-        if self.tries > 1 {
-            let _ = write!(what, " ({} tries)", self.tries);
-        }
-        drawn(mark, self, &what)
-    }
+fn line_in(view: &View, index: usize, visit: &Visit) -> String {
+    let branches = view.visits.iter().filter(|other| other.parent == Some(index));
+    let failed = branches.filter(|branch| branch.has_failed()).count();
+    if failed == 0 { line(visit) } else { drawn("✗", visit, &format!("{failed} failed")) }
+}
 
-    pub(super) fn has_failed(&self) -> bool {
-        matches!(self.status, Status::Caught | Status::Failed)
+/// One line: mark, name, time, what came of it.
+pub(super) fn line(visit: &Visit) -> String {
+    let mark = match visit.status {
+        Status::Running => "…",
+        Status::Done => "✓",
+        Status::Caught | Status::Failed => "✗",
+        Status::Aborted => "-",
+    };
+    let mut what = visit.outcome();
+    if visit.tries > 1 {
+        let _ = write!(what, " ({} tries)", visit.tries);
     }
-
-    fn what(&self) -> String {
-        if let Some(error) = &self.error {
-            return error.clone();
-        }
-        let number = |name: &str| self.result.get(name).and_then(Value::as_u64);
-        let word = |name: &str| self.result.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        match (number("rows"), number("bytes")) {
-            (Some(rows), Some(size)) => match word("status").as_str() {
-                "skipped" => "unchanged".to_owned(),
-                "already_done" => format!("{} rows, done before", count(rows)),
-                "unfinished" => format!("{} rows so far", count(rows)),
-                _ => format!("{} rows, {}", count(rows), bytes(size)),
-            },
-            _ if self.result.get("reason").is_some() => word("reason"),
-            _ => word("status").replace('_', " "),
-        }
-    }
+    drawn(mark, visit, &what)
 }
 
 fn drawn(mark: &str, visit: &Visit, what: &str) -> String {
@@ -147,7 +120,7 @@ mod tests {
             let run = DescribeExecutionOutput::builder().name("2026-11-23T13-05-00-123Z").status(status);
             let run = run.execution_arn("a").state_machine_arn("m").start_date(DateTime::from_millis(0));
             let run = run.set_stop_date(stopped.map(DateTime::from_millis)).redrive_count(redrives);
-            format!("{}\n", View::of(&self.0).tree(&run.build().unwrap()))
+            format!("{}\n", super::tree(&View::of(&self.0), &run.build().unwrap()))
         }
     }
 

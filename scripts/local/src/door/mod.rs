@@ -22,6 +22,8 @@ mod address;
 mod body;
 mod peer;
 mod places;
+#[cfg(fuzzing)]
+mod probe;
 mod refused;
 mod signature;
 #[cfg(test)]
@@ -52,6 +54,9 @@ use crate::credentials::Credentials;
 
 pub(crate) use body::{Broken, whole};
 pub(crate) use refused::{Protocol, json_error, query_error};
+
+#[cfg(fuzzing)]
+pub use probe::probe;
 
 use peer::Peers;
 use places::Places;

@@ -207,6 +207,19 @@ impl Claim {
         if is_right { Ok(()) } else { Err(Refused::Mismatch) }
     }
 
+    /// When it was made, as it says.
+    #[cfg(fuzzing)]
+    pub(super) fn time(&self) -> DateTime<Utc> {
+        self.at
+    }
+
+    /// The same claim with the signature that the secret makes; `None` where the request cannot be signed.
+    #[cfg(fuzzing)]
+    pub(super) fn signed_with(self, secret: &str, parts: &Parts, body: Option<&[u8]>) -> Option<Self> {
+        let signature = self.signature_with(secret, parts, body)?;
+        Some(Self { signature, ..self })
+    }
+
     fn signature_with(&self, secret: &str, parts: &Parts, body: Option<&[u8]>) -> Option<String> {
         let identity = aws_sdk_sfn::config::Credentials::new(&self.key, secret, None, None, "datadetox").into();
         let mut settings = SigningSettings::default();

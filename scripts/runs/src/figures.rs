@@ -3,29 +3,34 @@
 use aws_sdk_sfn::primitives::{DateTime, DateTimeFormat};
 
 /// `1234567` → `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
+#[must_use]
+pub fn count(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
 }
 
 /// `1536` → `1.50 KiB`.
-pub(super) fn bytes(number: u64) -> String {
+#[must_use]
+pub fn bytes(number: u64) -> String {
     indicatif::BinaryBytes(number).to_string()
 }
 
 /// `2026-11-23 13:05:00`, UTC.
-pub(crate) fn instant(at: &DateTime) -> String {
+#[must_use]
+pub fn instant(at: &DateTime) -> String {
     let text = at.fmt(DateTimeFormat::DateTime).unwrap_or_default();
     text.split('.').next().unwrap_or_default().trim_end_matches('Z').replace('T', " ")
 }
 
 /// `412 ms`, `3.20 s`, `4 min 2 s`.
-pub(crate) fn duration(from: &DateTime, to: Option<&DateTime>) -> Option<String> {
+#[must_use]
+pub fn duration(from: &DateTime, to: Option<&DateTime>) -> Option<String> {
     let millis = to?.to_millis().ok()?.checked_sub(from.to_millis().ok()?)?;
     Some(span(u64::try_from(millis).ok()?))
 }
 
 /// The same for milliseconds.
-pub(super) fn span(millis: u64) -> String {
+#[must_use]
+pub fn span(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis} ms"),
         1_000..60_000 => format!("{}.{:02} s", millis / 1_000, millis % 1_000 / 10),
