@@ -88,6 +88,14 @@ impl Where {
         }
     }
 
+    /// Where it is, for people.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Here => "this machine".to_owned(),
+            Self::Aws { environment, .. } => format!("AWS {environment}"),
+        }
+    }
+
     /// How to speak to it; `None` where no stack runs here.
     pub(crate) async fn find(&self, project: &Project) -> Result<Option<Orchestrator>> {
         let Self::Aws { profile, region, .. } = self else {

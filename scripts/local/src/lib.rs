@@ -41,6 +41,7 @@ pub use door::probe;
 
 pub use clock::now;
 pub use credentials::{ACCOUNT, OPERATOR, REGION};
+pub use door::{Door, Open, Rules};
 pub use home::{Home, Running};
 pub use inbox::{Inbox, Message};
 pub use lambda::{InvocationError, Invoked, Lambda};
@@ -49,7 +50,6 @@ pub use programs::build_when_run_by_cargo;
 pub use schedule::{Schedule, run_name};
 
 use credentials::{Credentials, password};
-use door::{Door, Open};
 use gateway::Services;
 
 /// What a stack is made of.

@@ -2,9 +2,11 @@
 //!
 //! Speaks the public API of Step Functions alone, through the SDK; knows neither terminal nor page.
 
+mod ending;
 pub mod figures;
 mod orchestrator;
 mod view;
 
-pub use orchestrator::Orchestrator;
+pub use ending::{Ending, failures};
+pub use orchestrator::{Orchestrator, Page};
 pub use view::{Attempt, Status, View, Visit};

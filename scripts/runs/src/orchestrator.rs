@@ -12,6 +12,15 @@ use catalog::message::RunInput;
 use local::{OPERATOR, Running, Stack, run_name, sdk_config};
 use serde_json::json;
 
+/// One page of a list of runs.
+#[derive(Debug)]
+pub struct Page {
+    /// The runs.
+    pub runs: Vec<ExecutionListItem>,
+    /// What the page after it is asked for with; `None` at the end.
+    pub next: Option<String>,
+}
+
 /// A state machine and how to speak to it.
 pub struct Orchestrator {
     client: Client,
@@ -68,9 +77,7 @@ impl Orchestrator {
     /// # Errors
     /// What Step Functions answers.
     pub async fn start(&self, input: RunInput) -> Result<String> {
-        let input = json!(input);
-        let request = self.client.start_execution().state_machine_arn(&self.machine).name(run_name());
-        Ok(request.input(input.to_string()).send().await.map_err(explain)?.execution_arn)
+        self.start_with(&json!(input).to_string()).await
     }
 
     /// Time between two questions about a run: here they cost nothing, in AWS a request.
@@ -110,6 +117,44 @@ impl Orchestrator {
     /// What Step Functions answers.
     pub async fn describe(&self, arn: &str) -> Result<DescribeExecutionOutput> {
         self.client.describe_execution().execution_arn(arn).send().await.map_err(explain)
+    }
+
+    /// One page of the runs, the newest first, at most `size` and a thousand; `token` is that of the page before it.
+    ///
+    /// # Errors
+    /// What Step Functions answers.
+    pub async fn page(&self, status: Option<ExecutionStatus>, size: i32, token: Option<String>) -> Result<Page> {
+        let request = self.client.list_executions().state_machine_arn(&self.machine).set_status_filter(status);
+        let page = request.max_results(size.clamp(1, 1_000)).set_next_token(token).send().await.map_err(explain)?;
+        Ok(Page { runs: page.executions, next: page.next_token })
+    }
+
+    /// The number of a run's newest event.
+    ///
+    /// # Errors
+    /// What Step Functions answers.
+    pub async fn last_event(&self, arn: &str) -> Result<i64> {
+        let request = self.client.get_execution_history().execution_arn(arn).reverse_order(true).max_results(1);
+        let events = request.include_execution_data(false).send().await.map_err(explain)?.events;
+        Ok(events.first().map_or(0, |event| event.id))
+    }
+
+    /// The definition that a run was started with.
+    ///
+    /// # Errors
+    /// What Step Functions answers.
+    pub async fn definition(&self, arn: &str) -> Result<String> {
+        let request = self.client.describe_state_machine_for_execution().execution_arn(arn);
+        request.send().await.map(|machine| machine.definition).map_err(explain)
+    }
+
+    /// Starts a run with that input, as JSON, and answers its ARN.
+    ///
+    /// # Errors
+    /// What Step Functions answers.
+    pub async fn start_with(&self, input: &str) -> Result<String> {
+        let request = self.client.start_execution().state_machine_arn(&self.machine).name(run_name());
+        Ok(request.input(input).send().await.map_err(explain)?.execution_arn)
     }
 
     /// All events of a run, the first first.

@@ -1,6 +1,7 @@
 //! The command line: what was said, and which module does it. A command is a file: its arguments, its help, its work.
 
 mod check;
+mod console;
 mod cost;
 mod redrive;
 mod run;
@@ -55,6 +56,7 @@ enum Command {
     Runs(runs::Runs),
     Show(show::Show),
     Cost(cost::Cost),
+    Console(console::ConsoleCommand),
     Redrive(redrive::Redrive),
     Stop(stop::Stop),
 }
@@ -178,6 +180,7 @@ async fn dispatch(cli: Cli) -> Result<Outcome> {
         Some(Command::Runs(runs)) => runs.run(&project).await,
         Some(Command::Show(show)) => show.run(&project).await,
         Some(Command::Cost(cost)) => cost.run(&project).await,
+        Some(Command::Console(console)) => console.run(&project).await,
         Some(Command::Redrive(redrive)) => redrive.run(&project).await,
         Some(Command::Stop(stop)) => stop.run(&project).await,
     }

@@ -10,11 +10,13 @@ use host::postgres::Address;
 use local::{APPLICATION, Home, Running, Schedule, Stack};
 use sqlx::ConnectOptions as _;
 use totesys::{SeedSource, Trader, is_empty, seed};
+use web_console::{Console, Settings};
 
 use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use runs::Orchestrator;
+use crate::place::Where;
 use crate::stack::{PATIENCE, StackOptions};
 use crate::{run, say, stack};
 
@@ -28,6 +30,12 @@ pub(super) struct Serve {
     /// Let a simulated application go on trading in the private source.
     #[arg(long)]
     trade: bool,
+    /// The console's port on loopback; without one any that is free.
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    port: u16,
+    /// Start, stop and redrive nothing from the console.
+    #[arg(long)]
+    read_only: bool,
 }
 
 impl Serve {
@@ -43,6 +51,15 @@ impl Serve {
         let serving = async {
             fill(&stack, &self.stack, &self.sample).await?;
             introduce(&stack);
+            let console = Console::open(Settings {
+                orchestrator: Orchestrator::of(&stack),
+                deployment: stack.deployment.clone(),
+                place: Where::Here.told(),
+                is_read_only: self.read_only,
+                port: self.port,
+            });
+            let console = console.await?;
+            say::line(&format!("console: {}\n", console.url()));
             // An older run that goes on is not waited for: the schedule comes back to what this one left.
             let orchestrator = Orchestrator::of(&stack);
             let ending =
@@ -88,7 +105,7 @@ fn introduce(stack: &Stack) {
             shown("pg_service.conf")
         ));
     }
-    say::line(&format!("AWS tools: AWS_CONFIG_FILE={} aws s3 ls\n", shown("aws_config")));
+    say::line(&format!("AWS tools: AWS_CONFIG_FILE={} aws s3 ls", shown("aws_config")));
 }
 
 /// Says every alert on the terminal; it ends when dropped.

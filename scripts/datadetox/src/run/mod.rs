@@ -14,7 +14,8 @@ use catalog::message::RunInput;
 use tokio::time::Instant;
 
 pub(crate) use runs::figures::{count, duration, instant};
-pub(crate) use report::{Ending, Report};
+pub(crate) use report::Report;
+pub(crate) use runs::Ending;
 pub(crate) use table::table;
 
 use runs::Orchestrator;

@@ -8,31 +8,15 @@ use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::ExecutionStatus;
 use catalog::deployment::Verb;
-use catalog::message::{Counts, Failure, HaltRequest};
+use catalog::message::{Counts, Failure};
 use catalog::{Deployment, Fault, ledger};
 use serde_json::{Value, json};
 
 use runs::figures::{bytes, count, duration, span};
 use super::table::table;
 use super::tree::tree;
-use runs::{View, Visit};
-use runs::Orchestrator;
+use runs::{Ending, Orchestrator, View, Visit};
 use crate::say;
-
-/// What a run came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The warehouse shows what the run read.
-    Loaded,
-    /// There was nothing to read.
-    UpToDate,
-    /// An older run was at work; this one did nothing.
-    AlreadyRunning,
-    /// Another run loaded before this one, which then changed nothing.
-    Superseded,
-    /// It failed, was stopped, or has not ended.
-    Failed,
-}
 
 /// A run and everything that is told of it.
 pub(crate) struct Report<'d> {
@@ -56,15 +40,7 @@ impl<'d> Report<'d> {
     }
 
     pub(crate) fn ending(&self) -> Ending {
-        if self.run.status != ExecutionStatus::Succeeded {
-            return Ending::Failed;
-        }
-        match (self.output["plan"]["status"].as_str(), self.output["load"]["status"].as_str()) {
-            (Some("up_to_date"), _) => Ending::UpToDate,
-            (Some("already_running"), _) => Ending::AlreadyRunning,
-            (_, Some("superseded")) => Ending::Superseded,
-            _ => Ending::Loaded,
-        }
+        Ending::of(&self.run.status, &self.output)
     }
 
     /// Prints what it did on stdout, and what to do about it on stderr.
@@ -145,20 +121,7 @@ impl<'d> Report<'d> {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        // What halt was given is the one place where the failures of every phase stand.
-        let halt = self.visit("Halt").map(|halt| halt.request.clone()).unwrap_or_default();
-        match serde_json::from_value::<HaltRequest>(halt).ok() {
-            Some(request) => request.failures,
-            None => {
-                let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                let subject = if self.run.status == ExecutionStatus::Aborted { "stopped" } else { "run" };
-                vec![Failure {
-                    subject: subject.to_owned(),
-                    error: text(&self.run.error),
-                    cause: text(&self.run.cause),
-                }]
-            }
-        }
+        runs::failures(&self.run, &self.view)
     }
 
     fn failures_told(&self) -> String {

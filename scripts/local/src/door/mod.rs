@@ -65,9 +65,15 @@ use signature::Claim;
 
 /// The longest head of a request.
 const MAX_HEAD: usize = 64 << 10;
+/// Connections to pages at once: a browser keeps six open, and one more a tab that is watched.
+const PAGE_CONNECTIONS: usize = 64;
+/// The longest form: an input of Step Functions, percent-encoded.
+const PAGE_BODY: usize = 1 << 20;
+/// How long a page's connection may stand still.
+const PAGE_TIME: Duration = Duration::from_secs(30);
 
 /// What a door lets in, and how much of it.
-pub(crate) struct Rules {
+pub struct Rules {
     /// Connections at once.
     pub(crate) connections: usize,
     /// How long a connection may be without a whole head: at its beginning, and between two requests.
@@ -101,14 +107,14 @@ pub(crate) struct Identity(pub(crate) String);
 pub(crate) struct Said(pub(crate) Value);
 
 /// An address of a service's own, before anything answers there: services know it before they exist.
-pub(crate) struct Door {
+pub struct Door {
     listener: TcpListener,
     address: SocketAddr,
     peers: Peers,
 }
 
 /// An open door. It closes when it is dropped, and ends every connection.
-pub(crate) struct Open(JoinHandle<()>);
+pub struct Open(JoinHandle<()>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -118,23 +124,35 @@ impl Drop for Open {
 
 impl Door {
     pub(crate) async fn bind() -> Result<Self> {
-        Self::of(rustix::process::geteuid().as_raw()).await
+        Self::at(0).await
     }
 
-    /// A door for the processes of that user.
-    async fn of(uid: u32) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on loopback")?;
+    /// A door at a port of loopback for the processes of our own user; 0 is any port that is free.
+    ///
+    /// # Errors
+    /// When the port is taken, or the system does not say whose a connection is.
+    pub async fn at(port: u16) -> Result<Self> {
+        Self::of(rustix::process::geteuid().as_raw(), port).await
+    }
+
+    /// The same for the processes of that user.
+    async fn of(uid: u32, port: u16) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port))
+            .await
+            .with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, peers: Peers::of(uid, address)? })
     }
 
     /// Where it is.
-    pub(crate) fn address(&self) -> SocketAddr {
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Lets requests in to a service.
-    pub(crate) fn open(self, rules: Rules, service: Router) -> Open {
+    #[must_use]
+    pub fn open(self, rules: Rules, service: Router) -> Open {
         let rules = Arc::new(rules);
         let service = service.layer(middleware::from_fn_with_state(Arc::clone(&rules), pass));
         Open(tokio::spawn(self.serve(rules, service)))
@@ -194,6 +212,19 @@ async fn pass(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> 
 }
 
 impl Rules {
+    /// Of pages for a browser of ours, in which forms and scripts of their own may ask.
+    #[must_use]
+    pub fn of_pages() -> Self {
+        Self {
+            connections: PAGE_CONNECTIONS,
+            head_time: PAGE_TIME,
+            body_time: PAGE_TIME,
+            has_pages: true,
+            credentials: Credentials::default(),
+            terms: |_| Ok(Terms { protocol: Protocol::Plain, signed_for: None, max_body: PAGE_BODY }),
+        }
+    }
+
     async fn admit(&self, request: Request) -> Result<Request, Response> {
         let (mut parts, body) = request.into_parts();
         address::check(&parts.headers, self.has_pages).map_err(|refused| refused.said_in(Protocol::Plain))?;

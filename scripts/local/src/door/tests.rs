@@ -48,7 +48,7 @@ async fn site(uid: u32, rules: Rules) -> Site {
     };
     let hang = async || std::future::pending::<()>().await;
     let routes = Router::new().route("/", get(count)).route("/read", post(read)).route("/hang", get(hang));
-    let door = Door::of(uid).await.unwrap();
+    let door = Door::of(uid, 0).await.unwrap();
     let address = door.address();
     let open = door.open(rules, routes.with_state(Arc::clone(&asked)));
     Site { address, asked, _open: open }
