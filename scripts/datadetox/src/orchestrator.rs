@@ -8,6 +8,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
+use catalog::deployment::Verb;
 use catalog::message::RunInput;
 use catalog::{Deployment, EnvironmentName};
 use clap::error::ErrorKind;
@@ -102,6 +103,8 @@ pub(crate) struct Orchestrator {
     machine: String,
     /// Whether every question costs a request over the network.
     remote: bool,
+    /// Whether it is there for others too, until somebody stops it.
+    serves: bool,
 }
 
 impl Orchestrator {
@@ -110,7 +113,12 @@ impl Orchestrator {
         let Where::Aws { profile, region, .. } = at else {
             let Some(running) = Running::find(&project.home) else { return Ok(None) };
             let config = sdk_config(&running.endpoint, OPERATOR, &running.operator_secret).await;
-            return Ok(Some(Self { client: Client::new(&config), machine: running.state_machine, remote: false }));
+            return Ok(Some(Self {
+                client: Client::new(&config),
+                machine: running.state_machine,
+                remote: false,
+                serves: running.serves,
+            }));
         };
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(host::http_client());
         if let Some(profile) = profile {
@@ -121,12 +129,22 @@ impl Orchestrator {
         }
         let client = Client::new(&loader.load().await);
         let machine = find_machine(&client, &at.deployment(project)?.state_machine()).await?;
-        Ok(Some(Self { client, machine, remote: true }))
+        Ok(Some(Self { client, machine, remote: true, serves: true }))
     }
 
     /// That of a stack of this process.
     pub(crate) fn of(stack: &Stack) -> Self {
-        Self { client: Client::new(stack.aws()), machine: stack.machine.arn.clone(), remote: false }
+        Self {
+            client: Client::new(stack.aws()),
+            machine: stack.machine.arn.clone(),
+            remote: false,
+            serves: stack.serves,
+        }
+    }
+
+    /// How another run is started while this one is spoken to, and after.
+    pub(crate) fn another_run(&self) -> Verb {
+        if self.serves { Verb::Start } else { Verb::Run }
     }
 
     /// The ARN of a run by its name.
