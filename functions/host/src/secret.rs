@@ -70,7 +70,7 @@ fn parse(secret: &str, place: Place) -> Result<Address, Unread> {
     }
     let credentials: Credentials = serde_json::from_str(secret).map_err(|_| Unread::NeitherForm)?;
     let mode = match credentials.sslmode {
-        Some(mode) => Some(mode.parse().map_err(|_| AddressError::Parameter)?),
+        Some(mode) => Some(mode.parse().map_err(|_| AddressError::SslMode)?),
         // Wherever it is: RDS has a certificate.
         None => Some(PgSslMode::VerifyFull),
     };
@@ -135,6 +135,10 @@ mod tests {
         for secret in ["", "hunter2", "{}", r#"{"host":"db"}"#, "mysql://x"] {
             assert!(matches!(parse(secret, Place::default()), Err(Unread::NeitherForm)), "{secret}");
         }
+        let unknown = r#"{"host":"db","username":"w","password":"x","dbname":"wh","sslmode":"hunter2"}"#;
+        assert!(matches!(parse(unknown, Place::default()), Err(Unread::Address(AddressError::SslMode))));
+        let torn = "postgres://me:hunter#2@db/d";
+        assert!(matches!(parse(torn, Place::default()), Err(Unread::Address(AddressError::Torn))));
         let prefers = r#"{"host":"db","username":"w","password":"x","dbname":"wh","sslmode":"prefer"}"#;
         assert!(matches!(parse(prefers, Place::default()), Err(Unread::Address(AddressError::ServerDecides))));
     }

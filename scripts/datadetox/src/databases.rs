@@ -12,6 +12,10 @@ use url::Url;
 use crate::catalogue::{self, Project};
 use crate::stack::PATIENCE;
 
+/// The environment variables that name the databases.
+pub(crate) const SOURCE: &str = "DATADETOX_SOURCE";
+pub(crate) const WAREHOUSE: &str = "DATADETOX_WAREHOUSE";
+
 /// The database that a person named by a URL; PGPASSWORD and ~/.pgpass fill in a password it lacks.
 ///
 /// # Errors
@@ -21,6 +25,13 @@ fn address(side: Side, url: &str) -> Result<Address> {
 }
 
 fn refusal(side: Side, url: &str, error: AddressError) -> anyhow::Error {
+    if url.trim().is_empty() {
+        // As a variable leaves it that was to be filled in: nobody wants another database for it.
+        let variable = variable_of(side);
+        return anyhow!(
+            "the {side}'s URL is empty: unset {variable}, or write the URL of a database there or as --{side}"
+        );
+    }
     let is_word = |scheme: &&str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
     let scheme = url.split_once("://").map(|(scheme, _)| scheme).filter(is_word);
     let begins = match scheme {
@@ -32,6 +43,14 @@ fn refusal(side: Side, url: &str, error: AddressError) -> anyhow::Error {
     anyhow!("the {side}'s URL{begins} {error}")
 }
 
+/// The environment variable that names a side's database.
+pub(crate) fn variable_of(side: Side) -> &'static str {
+    match side {
+        Side::Source => SOURCE,
+        Side::Warehouse => WAREHOUSE,
+    }
+}
+
 /// Which database a URL means: without a password, to be shown and kept.
 pub(crate) fn place_of(side: Side, url: &str) -> Result<String> {
     let mut place = parsed(side, url)?;
@@ -40,6 +59,18 @@ pub(crate) fn place_of(side: Side, url: &str) -> Result<String> {
     }
     retain(&mut place, |name| name != "password");
     Ok(place.to_string())
+}
+
+/// Whether two places are of one database and login, whatever they say of how the server is verified: who is told to correct
+/// that lets the same run go on.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let place = |url: &str| {
+        let mut url = url_of(url).ok()?;
+        let says = url.query_pairs().into_owned().filter(|(name, _)| !name.starts_with("ssl")).collect::<Vec<_>>();
+        url.set_query(None);
+        Some((url, says))
+    };
+    one == other || place(one).is_some_and(|one| Some(one) == place(other))
 }
 
 /// The URL as a secret for the functions, which have neither this environment nor this home: its password filled in.
@@ -63,7 +94,7 @@ pub(crate) async fn connect(side: Side, url: &str) -> Result<PgConnection> {
     const SESSION: Session<'_> =
         Session { application: "datadetox", lock_timeout: Duration::from_secs(10), deadline: Duration::from_secs(60) };
     let connected = host::postgres::connect(side, address(side, url)?, &SESSION).await;
-    connected.map_err(|error| anyhow!(error.report()))
+    connected.map_err(|error| anyhow!(error.report_of_look()))
 }
 
 /// Connects as the application, with a session of its own.
@@ -105,6 +136,20 @@ mod tests {
             ("postgres:///d?host=/run/postgres&user=me", "postgres:///d?host=/run/postgres&user=me"),
         ] {
             assert_eq!(place_of(Side::Source, url).unwrap(), place);
+        }
+    }
+
+    #[test]
+    fn one_database_is_the_same_however_its_server_is_verified() {
+        let one = "postgres://me@db.example/d?application_name=x";
+        assert!(is_same(one, "postgres://me@db.example/d?sslmode=require&application_name=x&sslrootcert=ca.pem"));
+        assert!(is_same(
+            "postgres://me@localhost/d?host=/run",
+            "postgres://me@localhost/d?host=%2Frun&sslmode=disable"
+        ));
+        assert!(is_same("postgres://me@db.example/d", "postgres://me@db.example/d?sslmode=disable"));
+        for other in ["postgres://me@db.example/e", "postgres://you@db.example/d", "postgres://me@db.example:1/d"] {
+            assert!(!is_same("postgres://me@db.example/d", other), "{other}");
         }
     }
 }

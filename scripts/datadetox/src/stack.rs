@@ -1,6 +1,7 @@
 //! The stack of the home: described on the command line, opened for as long as a command needs it.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use runs::Orchestrator;
 pub(crate) struct StackOptions {
     /// Read this Postgres instead of a private one: postgres://reader@host/database. The password may come from
     /// PGPASSWORD or ~/.pgpass.
-    #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = databases::SOURCE, hide_env_values = true, value_name = "URL")]
     pub(crate) source: Option<String>,
     /// Load this Postgres instead of a private one.
-    #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = databases::WAREHOUSE, hide_env_values = true, value_name = "URL")]
     pub(crate) warehouse: Option<String>,
     /// Record the AWS calls that functions and state machine make, one JSON line each.
     #[arg(long, value_name = "FILE")]
@@ -60,25 +61,29 @@ pub(crate) struct Named {
     warehouse: Option<String>,
 }
 
+/// What the last stack of a home was started with; `None` where none was, or one of an earlier version.
+fn named_before(project: &Project) -> Result<Option<Named>> {
+    let file = project.home.join(DATABASES);
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.with_context(|| format!("cannot read {}", file.display()))?,
+    };
+    serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display())).map(Some)
+}
+
 /// The options for a run that goes on: databases that are not named are those of the stack that it was a run of.
 ///
 /// # Errors
 /// When others are named: the run would read the one and load the other.
 pub(crate) fn as_before(project: &Project, mut options: StackOptions) -> Result<StackOptions> {
-    let file = project.home.join(DATABASES);
-    let text = match std::fs::read_to_string(&file) {
-        // Homes of earlier versions do not know.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(options),
-        read => read.with_context(|| format!("cannot read {}", file.display()))?,
-    };
-    let before: Named = serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?;
+    let Some(before) = named_before(project)? else { return Ok(options) };
     for (named, before, side) in [
         (&mut options.source, before.source, Side::Source),
         (&mut options.warehouse, before.warehouse, Side::Warehouse),
     ] {
         match (named.as_deref().map(|url| databases::place_of(side, url)).transpose()?, before) {
             (None, before) => *named = before,
-            (Some(now), Some(before)) if now == before => {}
+            (Some(now), Some(before)) if databases::is_same(&now, &before) => {}
             (Some(now), before) => {
                 let before = before.unwrap_or_else(|| "the private one".to_owned());
                 bail!("the {side} was {before}, not {now}: leave --{side} out, or start a new run");
@@ -86,6 +91,24 @@ pub(crate) fn as_before(project: &Project, mut options: StackOptions) -> Result<
         }
     }
     Ok(options)
+}
+
+/// Refuses to put a private database in the place of one that the last stack of a home was told to use: whoever leaves it out
+/// means that one, and would look at another warehouse, or at sample data.
+pub(crate) fn refuse_silent_change(project: &Project, options: &StackOptions) -> Result<()> {
+    let Some(before) = named_before(project)? else { return Ok(()) };
+    for (named, before, side) in
+        [(&options.source, before.source, Side::Source), (&options.warehouse, before.warehouse, Side::Warehouse)]
+    {
+        if let (None, Some(before)) = (named, before) {
+            let (home, variable) = (project.home.display(), databases::variable_of(side));
+            bail!(
+                "the {side} in {home} was {before}, and now none is named: name it again with --{side} or {variable}, or \
+                 have private databases in a home of their own with --home FOLDER"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Starts the stack in a home: databases, functions, and the runs that were at work when it ended last. Others may rely on
@@ -153,13 +176,22 @@ pub(crate) async fn hold(project: &Project, at: &Where, patience: Duration) -> R
     }
 }
 
-/// Refuses a home in which nothing ever ran, before it is made.
+/// Refuses a home in which nothing ever ran, before it is made, and one in which that cannot be seen.
 fn must_have_run(project: &Project) -> Result<()> {
     let home = project.home.display();
-    if !project.home.join("executions").is_dir() {
-        bail!("no stack ever ran in {home}; start one with `datadetox`, or name AWS with --aws --environment NAME");
+    match std::fs::metadata(project.home.join("executions")) {
+        Ok(folder) if folder.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let owner = std::fs::metadata(&project.home).map(|home| home.uid());
+            let whose = owner
+                .map_or_else(|_| String::new(), |owner| format!(", which belongs to another account (number {owner})"));
+            Err(error).with_context(|| format!("may not read {home}{whose}: name a folder of your own with --home"))
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| format!("cannot read {home}")),
+        _ => {
+            bail!("no stack ever ran in {home}; start one with `datadetox`, or name AWS with --aws --environment NAME")
+        }
     }
-    Ok(())
 }
 
 fn config(project: &Project, home: Home, deployment: Deployment) -> Config {

@@ -78,6 +78,8 @@ pub struct Config {
 pub struct Stack {
     /// Its folder.
     pub home: Home,
+    /// Whether it goes on until somebody stops it.
+    pub serves: bool,
     /// Its pipeline and its names.
     pub deployment: Deployment,
     /// Where its AWS services listen.
@@ -142,6 +144,7 @@ impl Stack {
         match Box::pin(Self::stand(&config, postgres.as_ref(), goes_on)).await {
             Ok(Standing { endpoint, environments, lambda, states, machine, inbox, aws, gateway }) => Ok(Self {
                 home: config.home,
+                serves: config.serves,
                 deployment: config.deployment,
                 endpoint,
                 postgres,

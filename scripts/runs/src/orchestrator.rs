@@ -8,6 +8,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
+use catalog::deployment::Verb;
 use catalog::message::RunInput;
 use local::{OPERATOR, Running, Stack, run_name, sdk_config};
 use serde_json::json;
@@ -27,6 +28,8 @@ pub struct Orchestrator {
     machine: String,
     /// Whether every question costs a request over the network.
     remote: bool,
+    /// Whether it is there for others too, until somebody stops it.
+    serves: bool,
 }
 
 impl Orchestrator {
@@ -37,19 +40,35 @@ impl Orchestrator {
     pub async fn in_aws(config: &SdkConfig, machine: &str) -> Result<Self> {
         let client = Client::new(config);
         let machine = find_machine(&client, machine).await?;
-        Ok(Self { client, machine, remote: true })
+        Ok(Self { client, machine, remote: true, serves: true })
     }
 
     /// That of a stack that runs on this machine, in another process.
     pub async fn beside(running: &Running) -> Self {
         let config = sdk_config(&running.endpoint, OPERATOR, &running.operator_secret).await;
-        Self { client: Client::new(&config), machine: running.state_machine.clone(), remote: false }
+        Self {
+            client: Client::new(&config),
+            machine: running.state_machine.clone(),
+            remote: false,
+            serves: running.serves,
+        }
     }
 
     /// That of a stack of this process.
     #[must_use]
     pub fn of(stack: &Stack) -> Self {
-        Self { client: Client::new(stack.aws()), machine: stack.machine.arn.clone(), remote: false }
+        Self {
+            client: Client::new(stack.aws()),
+            machine: stack.machine.arn.clone(),
+            remote: false,
+            serves: stack.serves,
+        }
+    }
+
+    /// How another run is started while this one is spoken to, and after.
+    #[must_use]
+    pub fn another_run(&self) -> Verb {
+        if self.serves { Verb::Start } else { Verb::Run }
     }
 
     /// The ARN of a run by its name.

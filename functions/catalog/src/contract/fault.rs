@@ -266,6 +266,13 @@ impl Fault {
 const REFUSED: &str =
     "read what the database says (a code alone: its words are in the server's log), correct the cause, then redrive";
 
+/// What stands before the first word of what is done with a run after the repair.
+fn without_run(remedy: &str) -> &str {
+    const RUN: [&str; 4] = [", then redrive", "; then redrive", " and start a new run", "; then start a new run"];
+    let ends = RUN.into_iter().filter_map(|run| remedy.find(run)).min();
+    &remedy[..ends.unwrap_or(remedy.len())]
+}
+
 const HELD: &str = "repair what the failures name, then redrive the execution: finished tables are not read again";
 
 /// A failure: its kind, what was being done, what to do, and the errors beneath.
@@ -273,6 +280,8 @@ const HELD: &str = "repair what the failures name, then redrive the execution: f
 pub struct Error {
     fault: Fault,
     message: String,
+    /// What to do, where more is known of it than of every error of the kind.
+    remedy: Option<&'static str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -283,7 +292,7 @@ impl Error {
     /// `message`: what failed, lower case, no full stop; names the table, column, key or setting.
     #[must_use]
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), source: None }
+        Self { fault, message: message.into(), remedy: None, source: None }
     }
 
     /// The same with the error that caused it.
@@ -293,13 +302,20 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { fault, message: message.into(), source: Some(source.into()) }
+        Self { fault, message: message.into(), remedy: None, source: Some(source.into()) }
     }
 
     /// The same error, told from further out: `outer: message`.
     #[must_use]
     pub fn while_doing(mut self, outer: impl fmt::Display) -> Self {
         self.message = format!("{outer}: {}", self.message);
+        self
+    }
+
+    /// The same error with another remedy than that of its kind, in the same form.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
         self
     }
 
@@ -312,6 +328,20 @@ impl Error {
     /// The message with every cause beneath it, and what to do: what a person reads, and nothing that a terminal obeys.
     #[must_use]
     pub fn report(&self) -> String {
+        format!("{} (to do: {})", self.causes(), self.remedy())
+    }
+
+    /// The same to who only looked: there is no run that could go on.
+    #[must_use]
+    pub fn report_of_look(&self) -> String {
+        format!("{} (to do: {})", self.causes(), without_run(self.remedy()))
+    }
+
+    fn remedy(&self) -> &'static str {
+        self.remedy.unwrap_or_else(|| self.fault.remedy())
+    }
+
+    fn causes(&self) -> String {
         let mut report = self.message.clone();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
@@ -323,7 +353,7 @@ impl Error {
             }
             cause = error.source();
         }
-        format!("{} (to do: {})", plain(&report), self.fault.remedy())
+        plain(&report).into_owned()
     }
 }
 
@@ -350,6 +380,24 @@ mod tests {
     fn a_report_shows_what_a_database_would_have_a_terminal_do() {
         let error = Error::because(Fault::Bug, "a\u{1b}[2J", std::io::Error::other("b\rc"));
         assert!(error.report().starts_with("a\\u001b[2J: b\\u000dc (to do: "), "{}", error.report());
+    }
+
+    #[test]
+    fn who_only_looks_is_told_of_no_run() {
+        let sides = |fault: &Fault| ["Source.", "Warehouse."].iter().any(|side| fault.name().starts_with(side));
+        for fault in Fault::ALL.into_iter().filter(sides) {
+            let told = Error::new(fault, "x").report_of_look();
+            // These two are of a run and its past.
+            if ![Fault::SourceReplaced, Fault::SourceRestarted].contains(&fault) {
+                assert!(!told.contains("redrive") && !told.contains("new run"), "{told}");
+            }
+            assert!(told.len() > "x (to do: )".len() + 20 && told.ends_with(')'), "{told}");
+        }
+        let known = Error::new(Fault::SourceAccessDenied, "x").with_remedy("turn it on, then redrive");
+        assert_eq!(
+            (known.report().as_str(), known.report_of_look().as_str()),
+            ("x (to do: turn it on, then redrive)", "x (to do: turn it on)")
+        );
     }
 
     #[test]

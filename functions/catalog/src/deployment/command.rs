@@ -8,6 +8,8 @@ use crate::alert::Commands;
 pub enum Verb {
     /// Start one.
     Start,
+    /// The same where no stack runs: on a laptop alone.
+    Run,
     /// List them.
     Runs,
     /// Look at one.
@@ -20,13 +22,14 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Start, Self::Runs, Self::Show, Self::Redrive, Self::Stop];
+    pub const ALL: [Self; 6] = [Self::Start, Self::Run, Self::Runs, Self::Show, Self::Redrive, Self::Stop];
 
     /// The subcommand of `datadetox`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Start => "start",
+            Self::Run => "run",
             Self::Runs => "runs",
             Self::Show => "show",
             Self::Redrive => "redrive",

@@ -32,9 +32,21 @@ pub enum AddressError {
     /// Another scheme, or no URL.
     #[error("is not a Postgres URL: write postgres://user:password@host:port/database")]
     NoPostgresUrl,
+    /// What a password leaves that is not spelled as in a URL: a host, a port or a name that is none.
+    #[error(
+        "cannot be read: write postgres://user:password@host:port/database, and in user and password %23 for #, %2F for /, \
+         %3F for ?, %40 for @, %3A for : and %25 for %"
+    )]
+    Torn,
     /// A parameter that is not understood.
-    #[error("has a parameter that is not understood: see sslmode, port and host")]
-    Parameter,
+    #[error("has a parameter {0} that is not understood")]
+    Parameter(&'static str),
+    /// No way to verify a server.
+    #[error(
+        "has an sslmode that is none: write sslmode=verify-full, verify-ca, require or disable, or leave it out to have the \
+         server verified"
+    )]
+    SslMode,
     /// The server would decide whether it is verified.
     #[error(
         "leaves it to the server whether the connection is encrypted (sslmode=prefer or allow): leave sslmode out to have \
@@ -50,7 +62,9 @@ impl Address {
     /// When it is none.
     pub fn of_url(url: &str) -> Result<Self, AddressError> {
         let parsed = url_of(url)?;
-        let options: PgConnectOptions = parsed.as_str().parse().map_err(|_| AddressError::Parameter)?;
+        refuse_parameters(&parsed)?;
+        // Of what is left, the driver takes no text that is not UTF-8.
+        let options: PgConnectOptions = parsed.as_str().parse().map_err(|_| AddressError::Torn)?;
         let value = |names: &[&str]| {
             parsed.query_pairs().filter(|(name, _)| names.contains(&&**name)).last().map(|(_, value)| value)
         };
@@ -125,6 +139,13 @@ impl Address {
         &self.options
     }
 
+    /// Whether a password was given, or found in `PGPASSWORD` or `~/.pgpass`.
+    pub(super) fn has_password(&self) -> bool {
+        // Options show it in a URL alone, and make none of every name.
+        let url = self.options.clone().username("user").host("host").to_url_lossy();
+        url.password().is_some()
+    }
+
     /// Logs in.
     ///
     /// # Errors
@@ -146,15 +167,43 @@ impl Address {
 /// When it is none.
 pub fn url_of(text: &str) -> Result<Url, AddressError> {
     let text = text.trim();
-    let mut url = Url::parse(text).map_err(|_| AddressError::NoPostgresUrl)?;
-    let is_postgres = ["postgres://", "postgresql://"].iter().any(|begin| text.starts_with(begin));
-    // What a password that is not spelled as in a URL leaves there.
-    let is_torn = url.path().contains('@') || url.query_pairs().any(|(name, _)| name.contains('@'));
-    if !is_postgres || is_torn {
+    if !["postgres://", "postgresql://"].iter().any(|begin| text.starts_with(begin)) {
         return Err(AddressError::NoPostgresUrl);
+    }
+    let mut url = Url::parse(text).map_err(|_| AddressError::Torn)?;
+    let is_torn = url.path().contains('@')
+        || url.query_pairs().any(|(name, _)| name.contains('@'))
+        || url.fragment().is_some()
+        || !url.host_str().is_none_or(is_host);
+    if is_torn {
+        return Err(AddressError::Torn);
     }
     retain(&mut url, is_known);
     Ok(url)
+}
+
+/// Whether a host may be called so: by a name, a number, or the folder of a socket.
+fn is_host(host: &str) -> bool {
+    let is_socket = host.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case("%2f"));
+    is_socket
+        || host.starts_with('[')
+        || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+}
+
+/// By its name: the driver would quote the value, which may be a password that took another one's place.
+fn refuse_parameters(url: &Url) -> Result<(), AddressError> {
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "sslmode" | "ssl-mode" if value.parse::<PgSslMode>().is_err() => return Err(AddressError::SslMode),
+            "port" if value.parse::<u16>().is_err() => return Err(AddressError::Parameter("port")),
+            "hostaddr" if value.parse::<IpAddr>().is_err() => return Err(AddressError::Parameter("hostaddr")),
+            "statement-cache-capacity" if value.parse::<usize>().is_err() => {
+                return Err(AddressError::Parameter("statement-cache-capacity"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Takes the parameters out of a URL that are not to stay; one whose parameters all do stays as it was written.
@@ -262,16 +311,29 @@ mod tests {
             ("mysql://me:hunter2@db/d", AddressError::NoPostgresUrl),
             ("hunter2", AddressError::NoPostgresUrl),
             ("postgres:me:hunter2@db/d", AddressError::NoPostgresUrl),
-            ("postgres://me:12?hunter2@db/d", AddressError::NoPostgresUrl),
-            ("postgres://me:12/hunter2@db/d", AddressError::NoPostgresUrl),
-            ("postgres://me:hunter2@[db/d", AddressError::NoPostgresUrl),
-            ("postgres://me:hunter2@db/d?sslmode=sometimes", AddressError::Parameter),
+            ("postgres://me:12?hunter2@db/d", AddressError::Torn),
+            ("postgres://me:12/hunter2@db/d", AddressError::Torn),
+            ("postgres://me:12#hunter2@db/d", AddressError::Torn),
+            ("postgres://me:p?hunter2@db/d", AddressError::Torn),
+            ("postgres://me:p/hunter2@db/d", AddressError::Torn),
+            ("postgres://me:p#hunter2@db/d", AddressError::Torn),
+            ("postgres://me#hunter2@db/d", AddressError::Torn),
+            ("postgres://me:hunter2%ff@db/d", AddressError::Torn),
+            ("postgres://me:hunter2@[db/d", AddressError::Torn),
+            ("postgres://me:hunter2@d,b/d", AddressError::Torn),
+            ("postgres://me:hunter2@d%20b/d", AddressError::Torn),
+            ("postgres://me:hunter2@db/d?sslmode=hunter2", AddressError::SslMode),
+            ("postgres://me:hunter2@db/d?port=hunter2", AddressError::Parameter("port")),
+            ("postgres://me:hunter2@db/d?hostaddr=db", AddressError::Parameter("hostaddr")),
             ("postgres://me:hunter2@db/d?sslmode=prefer", AddressError::ServerDecides),
             ("postgres://me:hunter2@db/d?sslmode=allow", AddressError::ServerDecides),
         ] {
             assert_eq!(Address::of_url(url).unwrap_err(), error, "{url}");
             assert!(!error.to_string().contains("hunter2"));
         }
+        assert!(AddressError::SslMode.to_string().contains("sslmode=verify-full, verify-ca, require or disable"));
+        // The last @ is the one before the host.
+        assert_eq!(read("postgres://me:p@hunter2@db.example/d").place(), "db.example:5432");
         let shown = format!("{:?}", read("postgres://me:hunter2@db.example:6543/d"));
         assert_eq!(shown, "me@db.example:6543/d (None)");
     }
@@ -287,6 +349,20 @@ mod tests {
         }
         let of_parts = PgConnectOptions::new_without_pgpass().host("/run/postgres");
         assert_eq!(Address::private(of_parts).place(), "/run/postgres");
+    }
+
+    #[test]
+    fn that_a_password_was_given_is_known_whatever_the_rest_is_called() {
+        for url in [
+            "postgres://me:hunter2@db.example/d",
+            "postgres://db.example/d?password=hunter2&user=me",
+            "postgres://me%40evil%3A5432%2F:hunter2@[::1]/d%2F",
+            "postgres://me:hunter2@%2Frun%2Fpostgres/d?sslmode=disable",
+        ] {
+            assert!(read(url).has_password(), "{url}");
+        }
+        let of_parts = PgConnectOptions::new_without_pgpass().host("/run/a folder").username("a:b@c").password("x");
+        assert!(Address::private(of_parts).has_password());
     }
 
     #[test]

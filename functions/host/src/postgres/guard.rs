@@ -7,7 +7,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -51,7 +51,9 @@ pub(super) struct Identity {
 
 /// What is let through, and whether something was not.
 pub(super) struct Guard {
-    folder: TempDir,
+    socket: PathBuf,
+    /// Gone once the driver came in: a process that is killed afterwards leaves nothing.
+    _folder: Arc<Mutex<Option<TempDir>>>,
     refused: Arc<OnceLock<&'static str>>,
 }
 
@@ -63,8 +65,6 @@ const STRANGE: &str = "what answers there does not speak as Postgres does";
 impl Guard {
     /// Reaches the server, and waits for the driver.
     pub(super) async fn over(server: &PgConnectOptions, wire: Wire, identity: Option<Identity>) -> io::Result<Self> {
-        // The path of a socket is short: where the temporary folder is deep, or is not there, the usual one will do.
-        let (folder, listener) = listening(&std::env::temp_dir()).or_else(|_| listening(Path::new("/tmp")))?;
         let reached: Box<dyn Stream> = match socket_of(server) {
             Some(folder) => {
                 Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{}", server.get_port()))).await?)
@@ -76,10 +76,17 @@ impl Guard {
                 Box::new(stream)
             }
         };
+        let (folder, listener) = listening(&std::env::temp_dir())?;
+        let socket = folder.path().to_owned();
+        let folder = Arc::new(Mutex::new(Some(folder)));
+        let held = Arc::downgrade(&folder);
         let refused = Arc::new(OnceLock::new());
         let (host, why) = (server.get_host().to_owned(), Arc::clone(&refused));
         tokio::spawn(async move {
             let Ok((driver, _)) = listener.accept().await else { return };
+            if let Some(folder) = held.upgrade() {
+                drop(folder.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
             let passed = async {
                 let server = encrypted(reached, wire, &host, identity).await?;
                 pass(driver, server).await
@@ -89,12 +96,12 @@ impl Guard {
                 let _ = why.set(what);
             }
         });
-        Ok(Self { folder, refused })
+        Ok(Self { socket, _folder: folder, refused })
     }
 
     /// The way for the driver.
     pub(super) fn options(&self, server: &PgConnectOptions) -> PgConnectOptions {
-        server.clone().socket(self.folder.path()).port(PORT)
+        server.clone().socket(&self.socket).port(PORT)
     }
 
     /// What was not let through.
@@ -103,8 +110,13 @@ impl Guard {
     }
 }
 
-/// A socket in a new folder that only we may enter.
-fn listening(within: &Path) -> io::Result<(TempDir, UnixListener)> {
+/// A socket in a new folder that only we may enter. The path of a socket is short: where the temporary folder is deep, or is
+/// not there, the usual one will do.
+fn listening(temporary: &Path) -> io::Result<(TempDir, UnixListener)> {
+    listening_in(temporary).or_else(|_| listening_in(Path::new("/tmp")))
+}
+
+fn listening_in(within: &Path) -> io::Result<(TempDir, UnixListener)> {
     let folder = tempfile::Builder::new().prefix("pg").tempdir_in(within)?;
     let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{PORT}")))?;
     Ok((folder, listener))
@@ -234,5 +246,61 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_the_temporary_folder_is_deep_or_missing_the_socket_lies_in_the_usual_one() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (within, _listener) = listening(temporary.path()).unwrap();
+        assert_eq!(within.path().parent(), Some(temporary.path()));
+        let deep = temporary.path().join("d".repeat(100));
+        std::fs::create_dir(&deep).unwrap();
+        for unfit in [deep.as_path(), &temporary.path().join("missing")] {
+            let (usual, _listener) = listening(unfit).unwrap();
+            assert_eq!(usual.path().parent(), Some(Path::new("/tmp")), "{}", unfit.display());
+        }
+        assert_eq!(std::fs::read_dir(&deep).unwrap().count(), 0, "nothing is left of the attempt");
+    }
+
+    #[tokio::test]
+    async fn the_folder_of_the_socket_is_gone_before_anything_is_said_through_it() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port);
+        let guard = Guard::over(&options, Wire::Plain, None).await.unwrap();
+        let mut driver = UnixStream::connect(guard.socket.join(format!(".s.PGSQL.{PORT}"))).await.unwrap();
+        driver.write_u8(1).await.unwrap();
+        let (mut heard, _) = server.accept().await.unwrap();
+        assert_eq!(heard.read_u8().await.unwrap(), 1);
+        assert!(!guard.socket.exists(), "a process that is killed now leaves a folder");
+        // And where no driver comes.
+        let alone = Guard::over(&options, Wire::Plain, None).await.unwrap();
+        let socket = alone.socket.clone();
+        drop(alone);
+        assert!(!socket.exists());
+    }
+
+    #[tokio::test]
+    async fn a_notice_before_the_session_is_ready_is_dropped_and_one_after_it_is_passed_on() {
+        let notice = |text: &str| [b"N\0\0\0", &[4 + u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
+        let (well, ready) = (b"R\0\0\0\x08\0\0\0\0", b"Z\0\0\0\x05I");
+        let (mut driver, ours) = UnixStream::pair().unwrap();
+        let (mut server, theirs) = UnixStream::pair().unwrap();
+        let passing = tokio::spawn(async move { pass(ours, Box::new(theirs)).await.is_ok() });
+        let said = [&notice("hunter2")[..], well, &notice("hunter2"), ready, &notice("later")].concat();
+        server.write_all(&said).await.unwrap();
+        server.shutdown().await.unwrap();
+        driver.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        driver.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, [&well[..], ready, &notice("later")].concat());
+        assert!(passing.await.unwrap());
     }
 }

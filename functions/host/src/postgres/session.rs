@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
 use super::address::Address;
-use super::classify::{classify, unavailable};
+use super::classify::{classify, is_of_password, unavailable, without_password};
 
 /// A database that accepts no connection within this is down for the pipeline.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,10 +34,15 @@ pub struct Session<'a> {
 /// The side's `Unavailable`, `Busy`, `AccessDenied` or `NotFound`.
 pub async fn connect(side: Side, address: Address, session: &Session<'_>) -> Result<PgConnection> {
     let doing = format!("cannot connect to the {side} at {}", address.place());
+    let has_password = address.has_password();
     let address = address.named(session.application);
     let connecting = tokio::time::timeout(CONNECT_TIMEOUT, address.connect());
     let mut connection = match connecting.await {
-        Ok(connected) => connected.map_err(|error| classify(side, &doing, error))?,
+        Ok(connected) => connected.map_err(|error| {
+            let lacks_password = is_of_password(&error) && !has_password;
+            let error = classify(side, &doing, error);
+            if lacks_password { without_password(error) } else { error }
+        })?,
         Err(_) => {
             let what = format!("{doing}: no answer within {} s", CONNECT_TIMEOUT.as_secs());
             return Err(Error::new(unavailable(side), what));

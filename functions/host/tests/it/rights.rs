@@ -2,7 +2,7 @@
 
 use catalog::Side;
 use expect_test::{Expect, expect};
-use host::postgres::rights;
+use host::postgres::{classify, rights};
 use local::READER;
 use sqlx::{ConnectOptions as _, Connection as _};
 use testbed::Testbed;
@@ -52,6 +52,21 @@ async fn a_table_that_may_not_be_read_is_named_with_its_grant() {
 #[tokio::test]
 async fn a_table_whose_rows_a_policy_may_hide_is_named() {
     check(&["ALTER TABLE thing ENABLE ROW LEVEL SECURITY"], &expect![[r#"row security of thing may hide rows from the role reader, which is an error when it is read: ALTER ROLE "reader" BYPASSRLS"#]]).await;
+}
+
+#[tokio::test]
+async fn a_read_that_a_policy_refuses_is_told_with_the_remedy_of_the_check_and_not_of_a_right_that_is_missing() {
+    let mut bed = Testbed::new(crate::CATALOGUE).await;
+    bed.source_does(TABLE).await;
+    missing(&mut bed, &["ALTER TABLE thing ENABLE ROW LEVEL SECURITY"]).await;
+    let mut reader = bed.options(READER, Side::Source).await.connect().await.expect("the source answers");
+    testbed::execute(&mut reader, "SET row_security = off").await;
+    let error = sqlx::query("SELECT id FROM thing").execute(&mut reader).await.expect_err("a policy is in the way");
+    let report = classify(Side::Source, "cannot read thing", error).report();
+    reader.close().await.expect("a connection closes");
+    bed.end().await;
+    assert!(report.contains("BYPASSRLS") && report.ends_with(", then redrive)"), "{report}");
+    assert!(!report.contains("grant") && !report.contains("GRANT"), "{report}");
 }
 
 #[tokio::test]

@@ -16,10 +16,10 @@ use crate::say;
 #[derive(Args, Debug)]
 pub(super) struct Check {
     /// Compare the source tables with this database.
-    #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = crate::databases::SOURCE, hide_env_values = true, value_name = "URL")]
     source: Option<String>,
     /// Compare the star schema with this database.
-    #[arg(long, env = "DATADETOX_WAREHOUSE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = crate::databases::WAREHOUSE, hide_env_values = true, value_name = "URL")]
     warehouse: Option<String>,
     /// Print mistakes and warnings as JSON.
     #[arg(long)]
@@ -128,5 +128,5 @@ fn tell(mistakes: &[String], warnings: &[String], json: bool) -> Outcome {
 }
 
 fn report(error: catalog::Error) -> anyhow::Error {
-    anyhow::anyhow!(error.report())
+    anyhow::anyhow!(error.report_of_look())
 }

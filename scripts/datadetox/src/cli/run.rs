@@ -61,6 +61,7 @@ impl Run {
                 say::line(&format!("waiting for the command that is at work in {}", project.home.display()));
             }
         };
+        stack::refuse_silent_change(project, &self.stack)?;
         let stack = stack::open(project, home, &self.stack, false).await?;
         let running = async {
             fill(&stack, &self.stack, &self.sample).await?;

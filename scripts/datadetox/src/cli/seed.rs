@@ -23,7 +23,7 @@ pub(super) struct Seed {
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
     /// Fill this database instead of the private source.
-    #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = crate::databases::SOURCE, hide_env_values = true, value_name = "URL")]
     source: Option<String>,
 }
 

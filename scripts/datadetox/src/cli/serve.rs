@@ -47,6 +47,7 @@ impl Serve {
         let serves = Running::find(&project.home).is_some_and(|running| running.serves);
         let patience = if serves { Duration::ZERO } else { PATIENCE };
         let home = Home::take_within(&project.home, patience).await?;
+        stack::refuse_silent_change(project, &self.stack)?;
         let stack = stack::open(project, home, &self.stack, true).await?;
         let serving = async {
             fill(&stack, &self.stack, &self.sample).await?;

@@ -26,7 +26,7 @@ pub(super) struct Trade {
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Trade in this database instead of the private source.
-    #[arg(long, env = "DATADETOX_SOURCE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = crate::databases::SOURCE, hide_env_values = true, value_name = "URL")]
     source: Option<String>,
 }
 

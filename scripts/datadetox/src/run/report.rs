@@ -24,6 +24,8 @@ pub(crate) struct Report<'d> {
     view: View,
     output: Value,
     deployment: &'d Deployment,
+    /// How another run is started there.
+    another_run: Verb,
 }
 
 impl<'d> Report<'d> {
@@ -32,7 +34,7 @@ impl<'d> Report<'d> {
         let run = orchestrator.describe(arn).await?;
         let view = View::of(&orchestrator.history(arn).await?);
         let output = run.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        Ok(Self { run, view, output, deployment })
+        Ok(Self { run, view, output, deployment, another_run: orchestrator.another_run() })
     }
 
     pub(crate) fn started(&self) -> DateTime {
@@ -143,7 +145,7 @@ impl<'d> Report<'d> {
                 failures.iter().filter_map(|failure| Fault::from_name(&failure.error)).any(Fault::needs_another_run);
             let (when, verb) = match self.run.status {
                 ExecutionStatus::Aborted => ("to go on", Verb::Redrive),
-                _ if anew => ("after the repair another run, while a stack runs", Verb::Start),
+                _ if anew => ("after the repair another run", self.another_run),
                 _ => ("after the repair", Verb::Redrive),
             };
             say::line(&format!("{when}: {}", self.deployment.command(verb, name)));

@@ -138,6 +138,8 @@ async fn attack(shell: &Shell, serving: &Serving, first: Option<u32>, program: &
         look.args(["runs", "--home"]).arg(&home).current_dir(shell.folder.path()).env_remove("CARGO");
         let looked = Shell::finish(as_account(look, Some(OTHER))).await;
         assert_eq!(looked.code, Some(1), "{looked:?}");
+        let whose = format!("belongs to another account (number {})", first.unwrap_or_default());
+        assert!(looked.err.contains(&whose) && looked.err.contains("with --home"), "{looked:?}");
     }
 }
 

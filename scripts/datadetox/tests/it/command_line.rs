@@ -275,6 +275,7 @@ async fn a_cost_is_told_from_no_run_that_failed() {
     let shell = Shell::new(|text| text.replacen("country = \"text\"", "country = \"integer\"", 1)).await;
     let failed = shell.call(&["run", "--orders", "60"]).await;
     assert!(failed.code == Some(1) && failed.out.contains("address.country is text"), "{failed:?}");
+    assert!(failed.err.ends_with("after the repair another run: datadetox run\n"), "no stack runs here: {failed:?}");
     let cost = shell.call(&["cost"]).await;
     assert!(cost.code == Some(1) && cost.err.contains("no run has succeeded yet: name the run"), "{cost:?}");
 }
@@ -381,6 +382,18 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     assert!(!shell.folder.path().join(".datadetox/postgres").exists(), "it needs no Postgres of its own");
     world.assert_same_as_source().await;
 
+    // Nobody who leaves them out has private ones in their place.
+    for words in [&["run"][..], &[]] {
+        let silent = shell.call(words).await;
+        assert!(
+            silent.code == Some(1) && silent.err.contains("the source in .datadetox was postgres://"),
+            "{silent:?}"
+        );
+        let ways = ["name it again with --source or DATADETOX_SOURCE", "a home of their own with --home FOLDER"];
+        assert!(ways.iter().all(|way| silent.err.contains(way)), "{silent:?}");
+        assert!(!shell.folder.path().join(".datadetox/postgres").exists());
+    }
+
     // The command that is printed goes on with the databases of the run, and refuses others.
     world.application("REVOKE SELECT ON staff FROM reader; UPDATE staff SET first_name = 'X'").await;
     let lacking = call(&["check"]).await;
@@ -399,7 +412,8 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     let psql = psql.arg(before.unwrap_or_else(|| panic!("{other:?}"))).output().await.expect("psql");
     assert_eq!(String::from_utf8_lossy(&psql.stdout), "reader|totesys\n", "{psql:?}");
     let mut redrive = shell.command(&printed);
-    redrive.env("PGPASSWORD", "p w/?#");
+    // How the server is spoken to may be corrected.
+    redrive.env("PGPASSWORD", "p w/?#").args(["--source", &format!("{source}&sslmode=disable")]);
     let redriven = Shell::finish(redrive).await;
     assert_eq!(redriven.code, Some(0), "{redriven:?}");
     world.assert_same_as_source().await;
@@ -427,6 +441,12 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     let denied = Shell::finish(denied).await;
     assert!(denied.code == Some(1) && denied.err.contains("cannot connect to the source"), "{denied:?}");
     assert_eq!(denied.err.matches("password authentication failed").count(), 1, "{denied:?}");
+    assert!(denied.err.contains("correct the secret") && !denied.err.contains("redrive"), "nothing runs: {denied:?}");
+    let mut none = shell.command(&["check", "--source", &source]);
+    none.env_remove("PGPASSWORD").env_remove("PGPASSFILE").env("HOME", shell.folder.path());
+    let none = Shell::finish(none).await;
+    assert!(none.code == Some(1) && none.err.starts_with("error: no password was given: cannot connect"), "{none:?}");
+    assert!(none.err.contains("PGPASSWORD or ~/.pgpass)"), "{none:?}");
     let nonsense = shell.call(&["check", "--source", "postgres://me:hunter2@[host/db"]).await;
     assert!(nonsense.code == Some(1) && !nonsense.err.contains("hunter2"), "{nonsense:?}");
     world.stop().await;

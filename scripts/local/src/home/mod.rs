@@ -16,6 +16,7 @@
 //! stack from starting.
 
 mod owner;
+mod way;
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
@@ -67,7 +68,8 @@ impl Home {
         if let Some(home) = Self::try_take(root)? {
             return Ok(home);
         }
-        let who = Running::read(root).map_or_else(String::new, |running| format!(" (process {})", running.pid));
+        let running = owner::find(root).and_then(|root| Running::read(&root));
+        let who = running.map_or_else(String::new, |running| format!(" (process {})", running.pid));
         let place = root.display();
         bail!("a stack already runs in {place}{who}; use `datadetox start` where it goes on running, or stop it first")
     }
@@ -136,7 +138,7 @@ impl Home {
     pub fn write_private(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.join(name);
         let beside = self.join(&format!("{name}.new"));
-        let mut file = owner::file(&beside)?;
+        let mut file = owner::new_file(&beside)?;
         file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", beside.display()))?;
         fs::rename(&beside, &path)?;
         Ok(path)
@@ -172,7 +174,8 @@ impl Running {
     #[must_use]
     pub fn find(root: &Path) -> Option<Self> {
         // What another account says would lead us to its own services.
-        let running = Self::read(root).filter(|_| owner::is_ours(root))?;
+        let root = &owner::find(root)?;
+        let running = Self::read(root)?;
         // The file outlives a crash, the lock does not.
         let lock = File::open(root.join("lock")).ok()?;
         matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)).then_some(running)

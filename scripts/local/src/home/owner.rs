@@ -4,6 +4,7 @@
 //! a copy of it, and where root lets the server's account pass through the home.
 
 use std::fs::{self, DirBuilder, File, Metadata};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,6 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::umask;
 
+use super::way;
 use crate::account::{Account, ours};
 
 /// The owner alone.
@@ -32,10 +34,11 @@ pub(super) struct Claimed {
 /// Makes a folder of ours where there is none, and closes one that others can come into.
 ///
 /// # Errors
-/// When it is somebody else's, or something in it is.
+/// When it is somebody else's, something in it is, or another account could put another one in its place.
 pub(super) fn claim(root: &Path) -> Result<Claimed> {
-    let place = root.display();
-    if let Some(parent) = root.parent() {
+    let cannot = || format!("cannot create {}", root.display());
+    let whole = std::path::absolute(root).with_context(cannot)?;
+    if let Some(parent) = whole.parent() {
         let mut shared = DirBuilder::new();
         shared
             .recursive(true)
@@ -43,17 +46,17 @@ pub(super) fn claim(root: &Path) -> Result<Claimed> {
             .create(parent)
             .with_context(|| format!("cannot create {}", parent.display()))?;
     }
-    let metadata = match DirBuilder::new().mode(CLOSED).create(root) {
-        Ok(()) => fs::metadata(root)?,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => ours_to_use(root, ours())?,
-        Err(error) => return Err(error).with_context(|| format!("cannot create {place}")),
-    };
+    let path = way::to(&whole, ours())?;
+    match DirBuilder::new().mode(CLOSED).create(&path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error).with_context(cannot),
+        _ => {}
+    }
+    let folder = open(&path, ours())?;
     keep_closed();
-    let path = root.canonicalize().with_context(|| format!("cannot open {place}"))?;
-    let mode = metadata.mode() & 0o777;
+    let mode = folder.metadata()?.mode() & 0o777;
     let was_open = mode & !CLOSED != 0 && !(mode == PASSED && ours() == 0);
     if was_open {
-        close(&path)?;
+        close(&folder, &path)?;
         if mode & WRITTEN != 0 {
             refuse_what_others_put(&path, ours())?;
         }
@@ -61,35 +64,38 @@ pub(super) fn claim(root: &Path) -> Result<Claimed> {
     Ok(Claimed { path, was_open })
 }
 
-/// Whether a folder is there and ours; of somebody else's nothing is believed.
-pub(super) fn is_ours(root: &Path) -> bool {
-    ours_to_use(root, ours()).is_ok()
+/// Where a folder of ours is, without links on the way; of somebody else's nothing is believed.
+pub(super) fn find(root: &Path) -> Option<PathBuf> {
+    let path = way::to(root, ours()).ok()?;
+    open(&path, ours()).is_ok().then_some(path)
 }
 
-/// What is known of a folder that `us` owns.
-fn ours_to_use(root: &Path, us: u32) -> Result<Metadata> {
-    let place = root.display();
+/// A folder that `us` owns: what is known of it, and done to it, is of the one that was opened.
+fn open(path: &Path, us: u32) -> Result<File> {
+    let place = path.display();
     let cannot = || format!("cannot open {place}");
-    let cure = "name a folder of your own with --home";
-    let link = fs::symlink_metadata(root).with_context(cannot)?;
-    // Root's links are the machine's: /tmp is one on some.
-    if link.is_symlink() && ![us, 0].contains(&link.uid()) {
-        bail!("{place} is a link that another account made (number {}): {cure}", link.uid());
+    let known = fs::symlink_metadata(path).with_context(cannot)?;
+    // A file is not opened: one that is no file at all may answer never. And who owns a folder may be all that is known.
+    if !known.is_dir() {
+        bail!("{place} is no folder: {}", way::CURE);
     }
-    let metadata = fs::metadata(root).with_context(cannot)?;
-    if !metadata.is_dir() {
-        bail!("{place} is no folder: {cure}");
-    }
+    refuse_another_owner(path, &known, us)?;
+    let flags = i32::try_from((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits()).with_context(cannot)?;
+    let folder = File::options().read(true).custom_flags(flags).open(path).with_context(cannot)?;
+    refuse_another_owner(path, &folder.metadata().with_context(cannot)?, us)?;
+    Ok(folder)
+}
+
+fn refuse_another_owner(path: &Path, metadata: &Metadata, us: u32) -> Result<()> {
     if metadata.uid() != us {
-        bail!("{place} belongs to another account (number {}): {cure}", metadata.uid());
+        bail!("{} belongs to another account (number {}): {}", path.display(), metadata.uid(), way::CURE);
     }
-    Ok(metadata)
+    Ok(())
 }
 
 /// Closes a folder of ours, and insists: not every file system keeps modes.
-fn close(path: &Path) -> Result<()> {
+fn close(folder: &File, path: &Path) -> Result<()> {
     let cannot = || format!("cannot close {} to other accounts", path.display());
-    let folder = File::open(path).with_context(cannot)?;
     folder.set_permissions(fs::Permissions::from_mode(CLOSED)).with_context(cannot)?;
     if folder.metadata()?.mode() & 0o077 != 0 {
         bail!("{}: its file system keeps no modes; name a folder on another one with --home", cannot());
@@ -123,23 +129,35 @@ fn refuse_what_others_put(folder: &Path, us: u32) -> Result<()> {
 pub(super) fn folder(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(CLOSED).create(path) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let mode = ours_to_use(path, ours())?.mode() & 0o777;
-            if mode == CLOSED { Ok(()) } else { close(path) }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let folder = open(path, ours())?;
+            if folder.metadata()?.mode() & 0o777 == CLOSED { Ok(()) } else { close(&folder, path) }
         }
         Err(error) => Err(error).with_context(|| format!("cannot create {}", path.display())),
     }
 }
 
-/// A file of ours in the home, closed; made where it is not there.
+/// A file of ours in the home, closed, with what is in it; made where it is not there.
 pub(super) fn file(path: &Path) -> Result<File> {
     let cannot = || format!("cannot write {}", path.display());
-    // Not through a link that somebody put there.
+    // Not through a link that somebody put there; and not emptied, as it may be one that they gave another name.
     let flags = i32::try_from(OFlags::NOFOLLOW.bits()).with_context(cannot)?;
-    let open = File::options().create(true).truncate(true).write(true).mode(0o600).custom_flags(flags).open(path);
-    let file = open.with_context(cannot)?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(flags);
+    let file = options.open(path).with_context(cannot)?;
+    refuse_another_owner(path, &file.metadata().with_context(cannot)?, ours())?;
     file.set_permissions(fs::Permissions::from_mode(0o600)).with_context(cannot)?;
     Ok(file)
+}
+
+/// A file of ours in the home, closed and new: whatever has its name goes.
+pub(super) fn new_file(path: &Path) -> Result<File> {
+    let cannot = || format!("cannot write {}", path.display());
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(cannot),
+        _ => {}
+    }
+    File::options().create_new(true).write(true).mode(0o600).open(path).with_context(cannot)
 }
 
 /// Lets the server's account pass through a folder of ours.
@@ -164,7 +182,7 @@ pub(crate) fn umask_before() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{lchown, symlink};
 
     use super::*;
 
@@ -172,7 +190,7 @@ mod tests {
         fs::metadata(path).unwrap().mode() & 0o777
     }
 
-    fn open(path: &Path, mode: u32) {
+    fn widen(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
@@ -183,7 +201,7 @@ mod tests {
         assert!(!claim(&root).unwrap().was_open, "it is made closed");
         assert_eq!(mode(&root), 0o700);
         for wide in [0o755, 0o777, 0o770, 0o750, 0o701] {
-            open(&root, wide);
+            widen(&root, wide);
             assert!(claim(&root).unwrap().was_open, "{wide:o}");
             assert_eq!(mode(&root), 0o700, "{wide:o}");
         }
@@ -196,18 +214,59 @@ mod tests {
         let (root, link) = (folder.path().join("home"), folder.path().join("link"));
         fs::create_dir(&root).unwrap();
         symlink(&root, &link).unwrap();
-        assert!(ours_to_use(&link, ours()).is_ok(), "a link of our own leads where we want");
+        assert_eq!(find(&link), Some(root.canonicalize().unwrap()), "a link of our own leads where we want");
         // Seen by somebody else, ours is another account's.
-        let other = ours() + 1;
-        let refused = ours_to_use(&root, other).unwrap_err().to_string();
+        let refused = open(&root, ours() + 1).unwrap_err().to_string();
         assert!(refused.contains(&format!("belongs to another account (number {})", ours())), "{refused}");
-        if ours() != 0 {
-            let refused = ours_to_use(&link, other).unwrap_err().to_string();
-            assert!(refused.contains("is a link that another account made"), "{refused}");
+        if ours() == 0 {
+            // In a folder that holds what others put there.
+            widen(folder.path(), 0o1777);
+            lchown(&link, Some(65_533), None).unwrap();
+            let refused = claim(&link).err().unwrap().to_string();
+            assert!(refused.contains("is a link that another account made (number 65533)"), "{refused}");
+            assert_eq!(find(&link), None);
         }
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(ours_to_use(&file, ours()).unwrap_err().to_string().contains("is no folder"));
+        assert!(open(&file, ours()).unwrap_err().to_string().contains("is no folder"));
+        assert!(open(&link, ours()).unwrap_err().to_string().contains("is no folder"), "the way has none");
+    }
+
+    #[test]
+    fn a_home_in_whose_place_another_account_could_put_another_is_refused_before_it_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let above = folder.path().join("above");
+        fs::create_dir(&above).unwrap();
+        widen(&above, 0o777);
+        let root = above.join("home");
+        let refused = claim(&root).err().unwrap().to_string();
+        assert!(refused.starts_with("other accounts may write to "), "{refused}");
+        assert!(!root.exists());
+        widen(&above, 0o1777);
+        claim(&root).unwrap();
+        assert_eq!(find(&root), Some(root.canonicalize().unwrap()));
+        widen(&above, 0o777);
+        assert_eq!(find(&root), None, "what stands there is not believed");
+    }
+
+    #[test]
+    fn a_file_that_has_the_name_of_ours_is_not_emptied_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        fs::write(place("precious"), "words").unwrap();
+        fs::hard_link(place("precious"), place("lock")).unwrap();
+        drop(file(&place("lock")).unwrap());
+        fs::hard_link(place("precious"), place("told.new")).unwrap();
+        drop(new_file(&place("told.new")).unwrap());
+        symlink(place("precious"), place("link")).unwrap();
+        assert!(file(&place("link")).is_err());
+        drop(new_file(&place("link")).unwrap());
+        assert_eq!(fs::read_to_string(place("precious")).unwrap(), "words");
+        assert_eq!((mode(&place("link")), mode(&place("told.new"))), (0o600, 0o600));
+        if ours() == 0 {
+            chown(place("lock"), Some(65_533), None).unwrap();
+            assert!(file(&place("lock")).unwrap_err().to_string().contains("belongs to another account"));
+        }
     }
 
     #[test]
