@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use form_urlencoded::Serializer;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use runs::figures::duration;
 use runs::{Ending, Page};
 use serde::Deserialize;
@@ -26,6 +26,8 @@ const FOUND: usize = 200;
 const AT_ONCE: usize = 8;
 /// Runs in a row that are folded: fewer are no shorter folded.
 const FOLDED: usize = 2;
+/// What stays as it is in an address.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Statuses that can be asked for.
 const STATUSES: [ExecutionStatus; 5] = [
     ExecutionStatus::Running,
@@ -214,7 +216,7 @@ async fn rows(site: &Site, runs: Vec<ExecutionListItem>) -> anyhow::Result<Vec<R
 
 /// Where a run's page is.
 pub(crate) fn address(name: &str) -> String {
-    format!("/runs/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+    format!("/runs/{}", utf8_percent_encode(name, IN_PATH))
 }
 
 /// Runs in a row that found nothing, told together.
@@ -275,6 +277,6 @@ mod tests {
     fn an_address_says_what_is_looked_for_and_breaks_out_of_nothing() {
         let search = Search { q: "a&all=1\"><script>".to_owned(), status: "FAILED".to_owned(), ..Search::default() };
         assert_eq!(search.address("", "t/+"), "/runs?q=a%26all%3D1%22%3E%3Cscript%3E&status=FAILED&token=t%2F%2B");
-        assert_eq!(address("a/../b?x"), "/runs/a%2F%2E%2E%2Fb%3Fx");
+        assert_eq!(address("a/../b?x"), "/runs/a%2F..%2Fb%3Fx");
     }
 }

@@ -158,13 +158,18 @@ impl Orchestrator {
         Ok(events.first().map_or(0, |event| event.id))
     }
 
-    /// The definition that a run was started with.
+    /// The definition that a run was started with; where that is not known, the machine's own.
     ///
     /// # Errors
     /// What Step Functions answers.
     pub async fn definition(&self, arn: &str) -> Result<String> {
-        let request = self.client.describe_state_machine_for_execution().execution_arn(arn);
-        request.send().await.map(|machine| machine.definition).map_err(explain)
+        let asked = self.client.describe_state_machine_for_execution().execution_arn(arn).send().await;
+        if let Ok(machine) = asked {
+            return Ok(machine.definition);
+        }
+        // Not every emulator keeps it.
+        let machine = self.client.describe_state_machine().state_machine_arn(&self.machine).send().await;
+        machine.map(|machine| machine.definition).map_err(explain)
     }
 
     /// Starts a run with that input, as JSON, and answers its ARN.
