@@ -15,7 +15,7 @@ use catalog::message::{Checkpoint, CheckpointRequest, RunInput};
 use catalog::{Catalog, Error, Fault, Result, Side};
 use host::postgres::{agree, identity, inspect};
 use host::{Host, Needs, RuntimeError};
-use ledger::{Ledger, Newest, rights};
+use ledger::{Ledger, Newest, rights, trust};
 use sqlx::PgConnection;
 
 /// A batch that was committed further in the future than this tells of a clock that was put back.
@@ -33,7 +33,7 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 ///
 /// # Errors
 /// `Input.Refused` for an input that is not understood, `Deployment.InProgress` for a state machine of another catalogue,
-/// `Warehouse.AccessDenied` with every right that is missing, `Warehouse.SchemaMismatch` with every difference from the
+/// `Warehouse.Untrusted` where somebody else's code would run, `Warehouse.AccessDenied` with every right that is missing, `Warehouse.SchemaMismatch` with every difference from the
 /// catalogue, `Warehouse.TargetTaken` for a target of another pipeline; else what the warehouse answers.
 pub async fn handle(request: CheckpointRequest, host: &Host) -> Result<Checkpoint> {
     RunInput::read(&request.input)?;
@@ -52,6 +52,8 @@ async fn look(catalog: &Catalog, warehouse: &mut PgConnection) -> Result<Checkpo
     let ledger = Ledger::of(catalog);
     let own = identity(warehouse, Side::Warehouse).await?;
     let made = ledger.look(warehouse).await?;
+    // Before a row of any table is asked for: that too can run somebody's code.
+    trust::demand(warehouse, catalog).await?;
     // Before rights are asked for: one that was renamed by mistake is not to be made.
     let taken = ledger.taken_elsewhere(warehouse, &made).await?;
     if !taken.is_empty() {

@@ -19,6 +19,7 @@ mod samples;
 pub mod statement;
 mod tables;
 mod target;
+pub mod trust;
 
 use catalog::ledger::LedgerTable;
 use catalog::{Catalog, Error, Result, Side, Target};

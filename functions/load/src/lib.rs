@@ -32,7 +32,7 @@ use catalog::{Batch, Catalog, Error, Fault, Ident, Result, Side, Target};
 use host::metrics;
 use host::{Bucket, Host, Needs, RuntimeError};
 use ledger::statement::execute;
-use ledger::{Ledger, Newest, Seen};
+use ledger::{Ledger, Newest, Seen, trust};
 use sqlx::PgConnection;
 
 use crate::stage::Stage;
@@ -49,7 +49,7 @@ pub async fn serve() -> std::result::Result<(), RuntimeError> {
 /// still is. Otherwise it is superseded, and nothing of it is visible.
 ///
 /// # Errors
-/// `Warehouse.SchemaMismatch` for tables of another shape, `Warehouse.TargetTaken` for those of another pipeline,
+/// `Warehouse.Untrusted` where somebody else's code would run, `Warehouse.SchemaMismatch` for tables of another shape, `Warehouse.TargetTaken` for those of another pipeline,
 /// `Deployment.InProgress` for a batch of another catalogue, else what warehouse or lake answered. Nothing of a failed load
 /// is visible.
 pub async fn handle(request: LoadRequest, host: &Host) -> Result<Loaded> {
@@ -84,6 +84,8 @@ fn record(host: &Host, began: Instant, batch: &Batch, loaded: &Loaded) {
 async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) -> Result<Loaded> {
     let catalog = &host.catalog;
     let ledger = Ledger::of(catalog);
+    // The checkpoint's word is as old as the reads.
+    trust::demand(warehouse, catalog).await?;
     ledger.prepare(warehouse).await?;
     // Said, whatever the role's default: what another load committed must be seen once its lock is gone.
     execute(warehouse, "cannot begin a transaction", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
@@ -99,6 +101,8 @@ async fn load(request: &LoadRequest, host: &Host, warehouse: &mut PgConnection) 
     }
     let before = ledger.targets(warehouse).await?;
     let constraints = ddl::make_tables(warehouse, catalog).await?;
+    // One that was missing may be somebody's by now.
+    trust::demand(warehouse, catalog).await?;
     let (mut targets, mut alerts) = (BTreeMap::new(), Vec::new());
     for (number, target) in catalog.warehouse.targets.iter().enumerate() {
         let (stage, before) = (Stage::of(target, number), before.get(&target.name));

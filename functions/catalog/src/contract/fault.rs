@@ -48,6 +48,8 @@ enumeration! {
         WarehouseTargetTaken,
         /// The warehouse is the source: a target would be loaded into a table that is read.
         WarehouseIsSource,
+        /// A warehouse table, or code on it, belongs to a role that could have anything run with the loader's rights.
+        WarehouseUntrusted,
         /// The warehouse refuses a statement for another reason.
         WarehouseRefused,
         /// More rows than the limit have values that the warehouse cannot take.
@@ -224,6 +226,11 @@ impl Fault {
                 "Warehouse.IsSource",
                 None,
                 "correct the URL of the warehouse or of the source: a target may not be a table that is read; then redrive",
+            ),
+            Self::WarehouseUntrusted => (
+                "Warehouse.Untrusted",
+                None,
+                "look at what the message names, and have a superuser run the statement that takes it away or gives it to a role that is trusted: the role of the message, one whose rights it has, or the database's owner; where a table is not yours to give, name another target or [warehouse] schema; then redrive",
             ),
             Self::WarehouseRefused => ("Warehouse.Refused", None, REFUSED),
             Self::DataRejected => (

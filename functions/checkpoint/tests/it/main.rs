@@ -8,3 +8,4 @@ mod holds;
 mod refusals;
 mod rights;
 mod shop;
+mod strangers;

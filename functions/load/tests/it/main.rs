@@ -12,6 +12,7 @@ mod owners;
 mod refusals;
 mod rejects;
 mod shop;
+mod strangers;
 mod surrogates;
 mod swallowed;
 mod values;

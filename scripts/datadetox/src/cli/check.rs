@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use catalog::{Catalog, Side};
 use clap::Args;
 use host::postgres::{self, agree, inspect};
-use ledger::{Ledger, rights};
+use ledger::{Ledger, rights, trust};
 
 use super::{Outcome, told};
 use crate::catalogue::Project;
@@ -103,6 +103,12 @@ impl Found {
         self.differences.extend(agree::warehouse(catalog, &live));
         let ledger = Ledger::of(catalog);
         let made = ledger.look(&mut database).await.map_err(report)?;
+        let strangers = trust::strangers(&mut database, catalog).await.map_err(report)?;
+        if !strangers.is_empty() {
+            // To ask for a row of theirs would run what a load is kept from.
+            self.differences.extend(strangers);
+            return Ok(());
+        }
         self.differences.extend(ledger.taken_elsewhere(&mut database, &made).await.map_err(report)?);
         let grants = rights::missing(&mut database, catalog, &made).await.map_err(report)?;
         self.differences.extend(grants.iter().map(|grant| format!("the role lacks a right: {grant}")));

@@ -379,6 +379,15 @@ async fn real_databases_are_checked_and_loaded_by_url_with_the_password_from_the
     assert!(right.out.contains("is right: 11 source tables, 8 dimensions, 3 facts"), "{}", right.out);
     let run = call(&["run", "--json"]).await;
     assert_eq!(run.json()["targets"]["fact_payment"]["added"], 300, "{run:?}");
+    let mut owner = postgres.superuser_options("warehouse").connect().await.expect("the server answers");
+    let theirs = "CREATE FUNCTION public.fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; ALTER FUNCTION public.fired() OWNER TO reader;
+                  CREATE TRIGGER fires BEFORE INSERT ON public.dim_design FOR EACH ROW EXECUTE FUNCTION public.fired()";
+    execute(&mut owner, theirs).await;
+    let strange = call(&["check"]).await;
+    let told = "trigger fires on public.dim_design uses function public.fired(), which belongs to reader and would run with the rights of loader: \
+                DROP TRIGGER fires ON public.dim_design; or, if it is wanted, ALTER ROUTINE public.fired() OWNER TO loader\n";
+    assert!(strange.code == Some(1) && strange.out == told, "{strange:?}");
+    execute(&mut owner, "DROP TRIGGER fires ON public.dim_design").await;
     assert!(!shell.folder.path().join(".datadetox/postgres").exists(), "it needs no Postgres of its own");
     world.assert_same_as_source().await;
 
