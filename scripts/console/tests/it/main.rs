@@ -1,0 +1,4 @@
+//! The console as people meet it: in a browser.
+
+mod bed;
+mod browser;
