@@ -53,6 +53,7 @@ mod journal;
 mod machine;
 mod name;
 mod page;
+mod recall;
 mod recent;
 mod refusal;
 mod service;

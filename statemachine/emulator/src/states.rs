@@ -1,12 +1,11 @@
 //! The service: its machines, and executions driven by the interpreter.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use asl::{Execution, MAX_NESTING, Order, Signal, Status, nests_too_deep};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -14,7 +13,7 @@ use serde_json::Value;
 use crate::entry::{Entry, Signals};
 use crate::executions::{Executions, Place};
 use crate::index::{Index, Line};
-use crate::journal::{self, Journal, Recorded};
+use crate::journal::{self, Journal};
 use crate::machine::StateMachine;
 use crate::name;
 use crate::recent::Recent;
@@ -154,37 +153,6 @@ impl StepFunctions {
         self.list().find(arn)
     }
 
-    /// Lets one look at all of an execution: from its journal, once it has ended.
-    ///
-    /// # Errors
-    /// `ServiceException` when the journal cannot be read now; `ExecutionDoesNotExist` when it is damaged, which puts it
-    /// aside and is told.
-    pub fn read<T>(&self, entry: &Entry, look: impl FnOnce(&Execution) -> T) -> Result<T, Refusal> {
-        // Held while it is read: nobody redrives it meanwhile.
-        let held = entry.held();
-        if let Some(execution) = held.execution() {
-            return Ok(look(execution));
-        }
-        let known = self.recent().get(entry.journal());
-        let execution = match known {
-            Some(execution) => execution,
-            None => {
-                let execution = Arc::new(self.recall(entry, &held.summary)?.execution);
-                self.recent().put(entry.journal(), Arc::clone(&execution));
-                execution
-            }
-        };
-        drop(held);
-        Ok(look(&execution))
-    }
-
-    /// The executions that are in memory with their histories: those that somebody drives, and a few that were read last.
-    #[must_use]
-    pub fn held_whole(&self) -> usize {
-        let driven = self.before(None).iter().filter(|entry| entry.held().execution().is_some()).count();
-        driven + self.recent().len()
-    }
-
     /// Starts an execution; the same name with the same input while it runs is the same execution.
     ///
     /// # Errors
@@ -249,24 +217,11 @@ impl StepFunctions {
         Ok(())
     }
 
-    /// The definition that is in force for an execution, and who it runs as.
-    ///
-    /// # Errors
-    /// Those of [`Self::read`].
-    pub(crate) fn started(&self, entry: &Entry) -> Result<journal::Start, Refusal> {
-        let held = entry.held();
-        journal::start(entry.journal()).map_err(|error| match held.execution() {
-            // What somebody drives is not forgotten.
-            Some(_) => unreadable(entry, &error),
-            None => self.unread(entry, &held.summary, &error),
-        })
-    }
-
-    fn list(&self) -> MutexGuard<'_, Executions> {
+    pub(crate) fn list(&self) -> MutexGuard<'_, Executions> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
+    pub(crate) fn recent(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -274,29 +229,6 @@ impl StepFunctions {
         let (place, entry) = (entry.place(), Arc::new(entry));
         self.list().insert(place, &entry);
         entry
-    }
-
-    /// Reads an execution that has ended from its journal.
-    fn recall(&self, entry: &Entry, summary: &Summary) -> Result<Recorded, Refusal> {
-        let recorded = journal::replay(entry.journal()).and_then(|recorded| {
-            let recorded = recorded.context("its first line is cut")?;
-            ensure!(recorded.execution.status != Status::Running, "its last lines are lost");
-            Ok(recorded)
-        });
-        recorded.map_err(|error| self.unread(entry, summary, &error))
-    }
-
-    /// What is answered for an execution whose journal cannot be read. One whose journal is damaged is forgotten, as it
-    /// would have been at the start, had the journal been read then.
-    fn unread(&self, entry: &Entry, summary: &Summary, error: &anyhow::Error) -> Refusal {
-        let failed = error.downcast_ref::<io::Error>();
-        // The next look may succeed: too many files are open, or a disk is away.
-        if failed.is_some_and(|failed| failed.kind() != io::ErrorKind::NotFound) {
-            return unreadable(entry, error);
-        }
-        journal::put_aside(entry.journal(), error);
-        self.list().remove(&(summary.started, Arc::clone(&summary.arn)));
-        Refusal::no_execution(&summary.arn)
     }
 
     fn drive(self: &Arc<Self>, execution: Execution, journal: Journal, orders: Vec<Order>) -> Arc<Entry> {
@@ -398,8 +330,4 @@ impl StepFunctions {
             }
         }
     }
-}
-
-fn unreadable(entry: &Entry, error: &anyhow::Error) -> Refusal {
-    Refusal::new("ServiceException", format!("cannot read {}: {error:#}", entry.journal().display()))
 }

@@ -166,10 +166,13 @@ fn pages_go_on_behind_the_last_one_whatever_is_started_meanwhile() {
     });
 }
 
+/// What became of the index.
+type Damage = fn(&Path);
+
 #[test]
 fn an_index_that_is_missing_cut_or_stale_costs_nothing_but_time() {
     let index = |folder: &Path| folder.join("index");
-    let damage: [(&str, fn(&Path)); 4] = [
+    let damage: [(&str, Damage); 4] = [
         ("missing", |index| fs::remove_file(index).expect("it is there")),
         ("cut", |index| {
             let text = fs::read_to_string(index).expect("it is text");
@@ -232,9 +235,12 @@ fn a_journal_that_cannot_be_read_now_is_not_forgotten_and_one_that_lost_its_end_
         let operations =
             ["DescribeExecution", "GetExecutionHistory", "RedriveExecution", "DescribeStateMachineForExecution"];
 
-        // What lies there is no file.
+        // It is away, then what lies there is no file.
         let (journal, held) = (journal(folder.path()), folder.path().join("held"));
         fs::rename(&journal, &held).expect("it can be moved");
+        for operation in operations {
+            assert_eq!(world.refusal(operation, &asked), "ServiceException", "{operation}");
+        }
         fs::create_dir(&journal).expect("a folder");
         for operation in operations {
             assert_eq!(world.refusal(operation, &asked), "ServiceException", "{operation}");
