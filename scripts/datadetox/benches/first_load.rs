@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use asl::{EventKind, Status};
+use asl::{EventKind, Execution, Status};
 use datadetox::catalogue::{self, Project};
 use local::{APPLICATION, Config, Home, LOADER, Stack, build_when_run_by_cargo, run_name};
 use sqlx::postgres::PgConnection;
@@ -122,10 +122,13 @@ async fn first_load(stack: &Stack) -> Result<Vec<(String, f64)>> {
     client.start_execution().state_machine_arn(&stack.machine.arn).name(&name).send().await?;
     let entry = stack.execution(&name).context("it was started")?;
     let status = entry.ended().await;
-    let execution = entry.read();
     if status != Status::Succeeded {
-        bail!("the load failed: {:?}", execution.failure);
+        bail!("the load failed: {:?}", stack.states.read(&entry, |execution| execution.failure.clone())?);
     }
+    Ok(stack.states.read(&entry, phases)?)
+}
+
+fn phases(execution: &Execution) -> Vec<(String, f64)> {
     let mut phases = Vec::new();
     for event in &execution.events {
         let is_phase = |name: &str| matches!(name, "Plan" | "Extract" | "Transform" | "Load");
@@ -137,7 +140,7 @@ async fn first_load(stack: &Stack) -> Result<Vec<(String, f64)>> {
             _ => {}
         }
     }
-    Ok(phases.into_iter().map(|(state, from, to)| (state, (to - from).as_seconds_f64())).collect())
+    phases.into_iter().map(|(state, from, to)| (state, (to - from).as_seconds_f64())).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "what a benchmark measured is its answer")]

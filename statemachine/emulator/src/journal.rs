@@ -1,4 +1,6 @@
 //! One file an execution: how it was started, then one line for everything that happened. Replayed, it is the execution.
+//!
+//! Of an execution that has ended it is all there is but a summary: what else is asked is read here.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -14,12 +16,12 @@ use sha2::{Digest as _, Sha256};
 
 /// The first line.
 #[derive(Serialize, Deserialize)]
-struct Start {
+pub(crate) struct Start {
     at: DateTime<Utc>,
-    identity: Identity,
+    pub(crate) identity: Identity,
     input: Value,
     /// The one that was in force: a redrive goes on with it, whatever is deployed since.
-    definition: Value,
+    pub(crate) definition: Value,
 }
 
 /// Every other line.
@@ -65,6 +67,14 @@ impl Journal {
         self.write(&Happened { at, random, signal: signal.clone() })
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
     fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -107,9 +117,8 @@ impl Recorded {
     }
 }
 
-/// The executions of a folder, the newest `keep` of them; older journals are removed. A journal that cannot be read stops
-/// nothing: it is put aside under another name, and told of.
-pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
+/// The journals of a folder, the newest `keep` of them, by time; older ones are removed.
+pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
@@ -120,27 +129,28 @@ pub(crate) fn all(folder: &Path, keep: usize) -> Result<Vec<Recorded>> {
             tracing::warn!("the old journal {} cannot be removed: {error}", path.display());
         }
     }
-    Ok(paths.into_iter().filter_map(|path| read(&path)).collect())
+    Ok(paths)
 }
 
-/// `None` for one that never began, or cannot be read.
-fn read(path: &Path) -> Option<Recorded> {
-    match replay(path) {
-        Ok(recorded) => recorded,
-        Err(error) => {
-            let aside = path.with_extension("jsonl.damaged");
-            let kept = match fs::rename(path, &aside) {
-                Ok(()) => format!("it is kept as {}", aside.display()),
-                Err(error) => format!("it cannot be put aside: {error}"),
-            };
-            tracing::warn!("the journal of an execution is damaged, which is forgotten; {kept}: {error:#}");
-            None
-        }
-    }
+/// A journal that cannot be read stops nothing: it is put aside under another name, and told of.
+pub(crate) fn put_aside(path: &Path, error: &anyhow::Error) {
+    let aside = path.with_extension("jsonl.damaged");
+    let kept = match fs::rename(path, &aside) {
+        Ok(()) => format!("it is kept as {}", aside.display()),
+        Err(error) => format!("it cannot be put aside: {error}"),
+    };
+    tracing::warn!("the journal of an execution is damaged, which is forgotten; {kept}: {error:#}");
+}
+
+/// How the execution was started; nothing of what happened since is read.
+pub(crate) fn start(path: &Path) -> Result<Start> {
+    let mut line = Vec::new();
+    BufReader::new(File::open(path)?).read_until(b'\n', &mut line)?;
+    serde_json::from_slice(&line).context("line 1")
 }
 
 /// `None` for one that never began: whoever started it was never told that it did.
-fn replay(path: &Path) -> Result<Option<Recorded>> {
+pub(crate) fn replay(path: &Path) -> Result<Option<Recorded>> {
     let mut lines = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     let mut whole = lines.read_until(b'\n', &mut line)?;
@@ -186,5 +196,24 @@ fn note(open: &mut HashMap<Token, Order>, orders: Vec<Order>) {
         if let Order::Call { token, .. } | Order::Wake { token, .. } = order {
             open.insert(token, order);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_journals_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["20260101T000000000Z-a.jsonl", "20260102T000000000Z-a.jsonl", "20260103T000000000Z-a.jsonl"];
+        let others = ["20250101T000000000Z-a.jsonl.damaged", "index"];
+        for name in names.iter().rev().chain(&others) {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let kept: Vec<PathBuf> = names[1..].iter().map(|name| folder.path().join(name)).collect();
+        assert_eq!(all(folder.path(), 2).unwrap(), kept);
+        assert!(!folder.path().join(names[0]).exists());
+        assert!(names[1..].iter().chain(&others).all(|name| folder.path().join(name).exists()));
     }
 }

@@ -47,16 +47,22 @@
 
 mod api;
 mod entry;
+mod executions;
+mod index;
 mod journal;
 mod machine;
 mod name;
 mod page;
+mod recall;
+mod recent;
 mod refusal;
 mod service;
 mod states;
+mod summary;
 
 pub use entry::Entry;
 pub use machine::StateMachine;
 pub use refusal::Refusal;
 pub use service::{CallFailed, Called, Service};
 pub use states::{Ended, Settings, StepFunctions};
+pub use summary::Summary;

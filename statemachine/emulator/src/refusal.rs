@@ -13,6 +13,10 @@ impl Refusal {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
+
+    pub(crate) fn no_execution(arn: &str) -> Self {
+        Self::new("ExecutionDoesNotExist", format!("Execution Does Not Exist: '{arn}'"))
+    }
 }
 
 impl std::fmt::Display for Refusal {

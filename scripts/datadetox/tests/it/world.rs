@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use asl::{Event, EventKind, Status};
+use asl::{Event, EventKind, Execution, Status};
 use datadetox::catalogue::{self, Project};
 use local::{APPLICATION, Config, Home, LOADER, Stack, build_when_run_by_cargo, run_name};
 use serde_json::{Value, json};
@@ -107,14 +107,21 @@ impl World {
     pub(crate) async fn wait(&self, name: &str) -> Run {
         let entry = self.stack.execution(name).expect("it was started");
         let status = entry.ended().await;
-        let execution = entry.read();
-        let failure = execution.failure.clone();
-        Run {
-            name: name.to_owned(),
-            status,
-            output: execution.output.clone().unwrap_or_default(),
-            failure: (failure.error.unwrap_or_default(), failure.cause.unwrap_or_default()),
-        }
+        self.read(name, |execution| {
+            let failure = execution.failure.clone();
+            Run {
+                name: name.to_owned(),
+                status,
+                output: execution.output.clone().unwrap_or_default(),
+                failure: (failure.error.unwrap_or_default(), failure.cause.unwrap_or_default()),
+            }
+        })
+    }
+
+    /// Looks at an execution.
+    pub(crate) fn read<T>(&self, run: &str, look: impl FnOnce(&Execution) -> T) -> T {
+        let entry = self.stack.execution(run).expect("it was started");
+        self.stack.states.read(&entry, look).expect("its journal is whole")
     }
 
     /// Waits until an execution's history holds such an event of a state.
@@ -124,8 +131,7 @@ impl World {
         let seen = async {
             loop {
                 let found = |event: &Event| event.kind.name() == kind && event.kind.state_name() == Some(state);
-                let found = entry.read().events.iter().any(found);
-                if found {
+                if self.read(run, |execution| execution.events.iter().any(found)) {
                     return;
                 }
                 changes.changed().await.expect("the execution lives");
@@ -136,8 +142,7 @@ impl World {
 
     /// How many events of a kind a run's history holds.
     pub(crate) fn events(&self, run: &str, kind: &str) -> usize {
-        let entry = self.stack.execution(run).expect("it was started");
-        entry.read().events.iter().filter(|event| event.kind.name() == kind).count()
+        self.read(run, |execution| execution.events.iter().filter(|event| event.kind.name() == kind).count())
     }
 
     /// Redrives a failed execution.
@@ -148,17 +153,17 @@ impl World {
         // The service answers before the execution goes on.
         let entry = self.stack.execution(run).expect("it was started");
         let mut changes = entry.watch();
-        while entry.read().status != Status::Running {
+        while entry.status() != Status::Running {
             changes.changed().await.expect("the execution lives");
         }
     }
 
     /// How often a state of a run was entered.
     pub(crate) fn visits(&self, run: &str, state: &str) -> usize {
-        let entry = self.stack.execution(run).expect("it was started");
-        let execution = entry.read();
-        let entered = execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. }));
-        entered.filter(|event| event.kind.state_name() == Some(state)).count()
+        self.read(run, |execution| {
+            let entered = execution.events.iter().filter(|event| matches!(event.kind, EventKind::StateEntered { .. }));
+            entered.filter(|event| event.kind.state_name() == Some(state)).count()
+        })
     }
 
     /// What the alerts topic got, the oldest first.

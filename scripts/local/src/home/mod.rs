@@ -4,7 +4,7 @@
 //! .datadetox/lake/<bucket>/…      the two buckets, as plain files
 //! .datadetox/postgres/            the databases (elsewhere when root runs the stack from a folder closed to others)
 //! .datadetox/postgres.socket/     where they listen (elsewhere when that is too deep for a socket)
-//! .datadetox/executions/          one journal an execution; `.damaged` are put aside
+//! .datadetox/executions/          one journal an execution, and an index that can be missed; `.damaged` are put aside
 //! .datadetox/inbox/               one file a message of the alerts topic
 //! .datadetox/logs/                Postgres and every function
 //! .datadetox/pg_service.conf      for psql: `PGSERVICEFILE=.datadetox/pg_service.conf psql service=warehouse`

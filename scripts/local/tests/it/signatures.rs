@@ -32,6 +32,24 @@ async fn step_functions_answers_the_operator_and_lets_plan_list() {
 }
 
 #[tokio::test]
+async fn the_definition_of_an_execution_is_told_to_the_operator_alone() {
+    let world = World::new().await;
+    let operator = aws_sdk_sfn::Client::new(world.stack.aws());
+    let start = operator.start_execution().state_machine_arn(world.state_machine().await).name("first");
+    let arn = start.send().await.expect("it starts").execution_arn;
+    let asked = operator.describe_state_machine_for_execution().execution_arn(&arn);
+    let told = asked.send().await.expect("it is told");
+    assert_eq!(told.definition, world.stack.machine.definition.to_string());
+    assert_eq!((told.name, told.role_arn), (world.stack.machine.name.clone(), world.stack.machine.role_arn.clone()));
+
+    let (plan, secret) = world.credentials(Function::Plan);
+    let function = aws_sdk_sfn::Client::new(&world.config(&plan, &secret).await);
+    let asked = function.describe_state_machine_for_execution().execution_arn(&arn);
+    assert_eq!(asked.send().await.expect_err("it is refused").code(), Some("AccessDeniedException"));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_function_reads_its_own_secret_alone() {
     let world = World::new().await;
     let read = async |key: &str, secret: &str, id: &str| {

@@ -193,10 +193,74 @@ fn history_comes_in_pages_forwards_and_backwards_with_data_and_without() {
 }
 
 #[test]
+fn history_that_grows_is_read_backwards_without_a_gap_or_a_repetition() {
+    let folder = tempdir().expect("a temporary folder");
+    let gate = folder.path().join("gate");
+    std::fs::write(&gate, "").expect("it can be written");
+    let script = Script::new("greet", Does::Waits(gate.clone()));
+    live(folder.path(), &script, &[("greeter", one_task("greet"))], async |world| {
+        world.start("greeter", "grows", &json!({}));
+        let arn = execution_arn("greeter", "grows");
+        let mut asked = json!({ "executionArn": arn, "reverseOrder": true, "maxResults": 2 });
+        let mut page = world.call("GetExecutionHistory", &asked);
+        std::fs::remove_file(&gate).expect("it is there");
+        assert_eq!(world.wait("greeter", "grows").await, Status::Succeeded);
+        let mut ids = Vec::new();
+        loop {
+            ids.extend(page["events"].as_array().expect("a list").iter().map(|event| event["id"].clone()));
+            let Some(next) = page.get("nextToken") else { break };
+            asked["nextToken"] = next.clone();
+            page = world.call("GetExecutionHistory", &asked);
+        }
+        assert_eq!(ids, [4, 3, 2, 1]);
+
+        for (token, events) in [("18446744073709551615", 0), ("5", 2)] {
+            let beyond = json!({ "executionArn": arn, "nextToken": token });
+            let page = world.call("GetExecutionHistory", &beyond);
+            assert_eq!(page["events"].as_array().map(Vec::len), Some(events), "{token}");
+        }
+        asked["nextToken"] = json!("-1");
+        assert_eq!(world.refusal("GetExecutionHistory", &asked), "InvalidToken");
+    });
+}
+
+#[test]
+fn the_definition_of_an_execution_is_the_one_it_was_started_with() {
+    let folder = tempdir().expect("a temporary folder");
+    let script = Script::new("greet", Does::Hangs);
+    live(folder.path(), &script, &[("greeter", one_task("greet"))], async |world| {
+        world.start("greeter", "runs", &json!({}));
+        world.start("greeter", "ends", &json!({}));
+        world.call("StopExecution", &json!({ "executionArn": execution_arn("greeter", "ends") }));
+        assert_eq!(world.wait("greeter", "ends").await, Status::Aborted);
+    });
+    live(folder.path(), &script, &[("greeter", one_task("another"))], async |world| {
+        for name in ["runs", "ends"] {
+            let asked = json!({ "executionArn": execution_arn("greeter", name) });
+            let told = world.call("DescribeStateMachineForExecution", &asked);
+            let expected = json!({
+                "stateMachineArn": machine_arn("greeter"),
+                "name": "greeter",
+                "definition": one_task("greet").to_string(),
+                "roleArn": "arn:aws:iam::000000000000:role/greeter",
+                "updateDate": 0,
+            });
+            assert_eq!(told, expected, "{name}");
+        }
+    });
+}
+
+#[test]
 fn what_is_not_there_or_not_supported_is_refused_by_name() {
     alone(&Arc::default(), async |world| {
         let none = json!({ "executionArn": execution_arn("greeter", "none") });
-        for operation in ["DescribeExecution", "StopExecution", "GetExecutionHistory", "RedriveExecution"] {
+        for operation in [
+            "DescribeExecution",
+            "StopExecution",
+            "GetExecutionHistory",
+            "RedriveExecution",
+            "DescribeStateMachineForExecution",
+        ] {
             assert_eq!(world.refusal(operation, &none), "ExecutionDoesNotExist", "{operation}");
         }
         let unknown = world.states.call("ListActivities", &json!({})).expect_err("nobody needs it");

@@ -1,14 +1,15 @@
 //! Journals that are damaged, and a disk that takes no more lines.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use asl::{Resource, Status};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::world::{Does, Script, execution_arn, live, news, one_task, until};
+use crate::world::{Does, Script, execution_arn, journal, live, news, one_task, until};
 
 /// Two tasks, one after the other.
 fn two_tasks() -> Value {
@@ -24,13 +25,6 @@ fn two_tasks() -> Value {
     first["Next"] = json!("Second");
     second["End"] = json!(true);
     json!({ "StartAt": "First", "States": { "First": first, "Second": second } })
-}
-
-/// The only journal of a folder.
-fn journal(folder: &Path) -> PathBuf {
-    let mut files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it can be read").path());
-    let found = files.find(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    found.expect("an execution has a journal")
 }
 
 /// What became of a journal's text.
@@ -60,6 +54,9 @@ fn a_damaged_journal_stops_nothing_is_told_and_is_kept_aside() {
         let damaged = journal(folder.path());
         let text = damage(&fs::read_to_string(&damaged).expect("a journal is text"));
         fs::write(&damaged, &text).expect("it can be written");
+        // A clock of a file system may stand still for so short a time.
+        let later = fs::metadata(&damaged).and_then(|found| found.modified()).expect("a time") + Duration::from_secs(1);
+        File::options().append(true).open(&damaged).and_then(|file| file.set_modified(later)).expect("it can be set");
         live(folder.path(), &script, &machines, async |world| {
             world.run("greeter", "another", &json!({})).await;
             assert_eq!(world.listed("greeter"), ["another"], "{name}");

@@ -8,5 +8,6 @@ mod damage;
 mod ends;
 mod journals;
 mod machines;
+mod many;
 mod redrive;
 mod world;

@@ -1,6 +1,7 @@
 //! A service's life: machines, a scripted service behind their tasks, journals.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::future::pending;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -180,6 +181,13 @@ pub(crate) fn one_task(function: &str) -> Value {
     })
 }
 
+/// The only journal of a folder.
+pub(crate) fn journal(folder: &Path) -> PathBuf {
+    let mut files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it can be read").path());
+    let found = files.find(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    found.expect("an execution has a journal")
+}
+
 pub(crate) fn machine_arn(name: &str) -> String {
     format!("arn:aws:states:eu-west-2:000000000000:stateMachine:{name}")
 }
@@ -227,10 +235,20 @@ impl World {
     pub(crate) async fn redriven(&self, machine: &str, name: &str, times: u64) -> Status {
         let entry = self.states.find(&execution_arn(machine, name)).expect("it was started");
         let mut changes = entry.watch();
-        while entry.read().redrives < times {
+        while entry.summary().redrives < times {
             changes.changed().await.expect("the execution lives");
         }
         entry.ended().await
+    }
+
+    /// Waits until the execution runs again, and answers how often it was redriven.
+    pub(crate) async fn running_again(&self, machine: &str, name: &str) -> u64 {
+        let entry = self.states.find(&execution_arn(machine, name)).expect("it was started");
+        let mut changes = entry.watch();
+        while entry.status() != Status::Running {
+            changes.changed().await.expect("the execution lives");
+        }
+        entry.summary().redrives
     }
 
     /// Names of a machine's executions, as they are listed.
