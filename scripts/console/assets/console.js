@@ -42,7 +42,7 @@
 
   let zoom = 1;
   const resize = () => {
-    const drawn = document.querySelector(".graph svg");
+    const drawn = document.querySelector(".drawing svg");
     if (!drawn) return;
     // Fitting is the style's own doing.
     drawn.style.width = zoom === 1 ? "" : `${Math.round(drawn.viewBox.baseVal.width * zoom)}px`;

@@ -49,11 +49,8 @@ impl Summaries {
             Ending::Superseded => "another run was faster".to_owned(),
             Ending::Failed => {
                 let text = |text: Option<String>| text.unwrap_or_default();
-                let failure = Failure {
-                    subject: String::new(),
-                    error: text(described.error),
-                    cause: text(described.cause),
-                };
+                let failure =
+                    Failure { subject: String::new(), error: text(described.error), cause: text(described.cause) };
                 match described.status {
                     ExecutionStatus::Running | ExecutionStatus::PendingRedrive => "at work".to_owned(),
                     ExecutionStatus::Aborted if failure.cause.is_empty() => String::new(),
@@ -76,7 +73,8 @@ impl Summaries {
 
 /// `14 rows into fact_sales_order, 2 into dim_design`; what changed most comes first.
 fn loaded(output: &Value) -> String {
-    let targets: HashMap<String, Counts> = serde_json::from_value(output["load"]["targets"].clone()).unwrap_or_default();
+    let targets: HashMap<String, Counts> =
+        serde_json::from_value(output["load"]["targets"].clone()).unwrap_or_default();
     let changed = targets.into_iter().map(|(name, counts)| (counts.added + counts.updated, name));
     let mut changed: Vec<(u64, String)> = changed.filter(|(rows, _)| *rows > 0).collect();
     changed.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -84,7 +82,13 @@ fn loaded(output: &Value) -> String {
         return "loaded; no row of the warehouse changed".to_owned();
     }
     let shown = changed.iter().take(SHOWN).enumerate().map(|(at, (rows, name))| {
-        let unit = if at > 0 { "" } else if *rows == 1 { " row" } else { " rows" };
+        let unit = if at > 0 {
+            ""
+        } else if *rows == 1 {
+            " row"
+        } else {
+            " rows"
+        };
         format!("{}{unit} into {name}", count(*rows))
     });
     let mut text = shown.collect::<Vec<_>>().join(", ");

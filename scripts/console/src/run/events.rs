@@ -42,9 +42,8 @@ impl Table {
         };
         let found: Vec<Row> = rows.filter(is_found).collect();
         let count = found.len();
-        let address = |after: i64| {
-            format!("{page}?tab=events&{}&{}", member("q", filter), member("after", &after.to_string()))
-        };
+        let address =
+            |after: i64| format!("{page}?tab=events&{}&{}", member("q", filter), member("after", &after.to_string()));
         let mut rows: Vec<Row> = found.into_iter().filter(|row| row.id > after).collect();
         let has_more = rows.len() > PAGE;
         rows.truncate(PAGE);

@@ -127,7 +127,7 @@ struct RunPage {
     is_redrivable: bool,
     banners: Vec<Banner>,
     graph: String,
-    legend: String,
+    legend: [graph::Meaning; 6],
     steps: Vec<steps::Row>,
     step: Option<step::Panel>,
     events: Option<events::Table>,
@@ -175,7 +175,7 @@ pub(crate) async fn show(
         is_redrivable: run.is_redrivable(),
         banners: banners(&run, &page),
         graph: if tab == "graph" { run.graph(chosen) } else { String::new() },
-        legend: if tab == "graph" { graph::legend() } else { String::new() },
+        legend: graph::legend(),
         steps: steps::rows(&run, &page, tab, chosen),
         step: chosen.and_then(|step| step::Panel::of(&run, step)),
         events: (tab == "events").then(|| events::Table::of(&run, &page, look.after, &look.q)),
@@ -197,17 +197,16 @@ pub(crate) async fn picture(State(site): State<Shared>, Path(name): Path<String>
     };
     let (open, rest) = svg.split_at(end + 1);
     let text = format!("{open}<style>{GRAPH_STYLES}</style>{rest}");
-    let headers = [
-        (header::CONTENT_TYPE, "image/svg+xml"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"run.svg\""),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "image/svg+xml"), (header::CONTENT_DISPOSITION, "attachment; filename=\"run.svg\"")];
     Ok((headers, text).into_response())
 }
 
 fn head(run: &Run) -> Head {
     let described = &run.described;
     let (class, word) = of_run(&described.status);
-    let output: Value = described.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let output: Value =
+        described.output.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let came_to = match Ending::of(&described.status, &output) {
         Ending::Loaded => "the warehouse shows what it read",
         Ending::UpToDate => "nothing had changed",
@@ -236,7 +235,8 @@ fn banners(run: &Run, page: &str) -> Vec<Banner> {
         return Vec::new();
     }
     let step_of = |subject: &str| {
-        let of_subject = |visit: &&runs::Visit| visit.has_failed() && visit.state.split(' ').next_back() == Some(subject);
+        let of_subject =
+            |visit: &&runs::Visit| visit.has_failed() && visit.state.split(' ').next_back() == Some(subject);
         let failed = run.view.visits.iter().rfind(|visit| visit.tries > 0 && of_subject(visit));
         let failed = failed.or_else(|| run.view.visits.iter().rfind(|visit| visit.has_failed() && visit.tries > 0));
         failed.map(|visit| format!("{page}?{}#step", member("step", &visit.state)))
@@ -264,7 +264,8 @@ pub(crate) fn pretty(text: &str) -> String {
 fn commands(site: &Site, run: &Run) -> Vec<(&'static str, String)> {
     let arn = catalog::deployment::quoted(&run.described.execution_arn);
     let aws = |call: &str| format!("aws stepfunctions {call} --execution-arn {arn}");
-    let mut commands = vec![("What is known of it", aws("describe-execution")), ("Its events", aws("get-execution-history"))];
+    let mut commands =
+        vec![("What is known of it", aws("describe-execution")), ("Its events", aws("get-execution-history"))];
     let ours = |verb| site.deployment.command(verb, run.name());
     commands.push(("State by state", ours(Verb::Show)));
     if run.is_at_work() {

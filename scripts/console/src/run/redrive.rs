@@ -64,7 +64,10 @@ impl Preview {
         if failed.is_none() {
             for visit in run.view.visits.iter().filter(|visit| visit.tries > 0) {
                 let list = if visit.status == Status::Done { &mut stays } else { &mut again };
-                list.push((visit.state.clone(), if visit.status == Status::Done { "done".to_owned() } else { why(visit) }));
+                list.push((
+                    visit.state.clone(),
+                    if visit.status == Status::Done { "done".to_owned() } else { why(visit) },
+                ));
             }
         }
         Ok(Self { again, stays, overtaken_by: overtaken_by(site, run).await? })

@@ -59,7 +59,11 @@ impl Panel {
                 number: at + 1,
                 began: iso(&attempt.began),
                 took: duration(&attempt.began, attempt.ended.as_ref()).unwrap_or_default(),
-                cause: if attempt.failure.is_some() { catalog::plain(&failure.message()).into_owned() } else { String::new() },
+                cause: if attempt.failure.is_some() {
+                    catalog::plain(&failure.message()).into_owned()
+                } else {
+                    String::new()
+                },
                 error: failure.error,
                 is_redriven: attempt.is_redriven,
             }
@@ -75,7 +79,9 @@ impl Panel {
             attempts: attempts.collect(),
             input: pretty(visit.input.as_deref().unwrap_or_default()),
             output: pretty(visit.output.as_deref().unwrap_or_default()),
-            definition: stated.map(|stated| serde_json::to_string_pretty(stated).unwrap_or_default()).unwrap_or_default(),
+            definition: stated
+                .map(|stated| serde_json::to_string_pretty(stated).unwrap_or_default())
+                .unwrap_or_default(),
             events: visit.events.clone(),
         })
     }

@@ -44,6 +44,8 @@ pub(super) fn rows(run: &Run, page: &str, tab: &str, chosen: Option<&str>) -> Ve
         let visit = &run.view.visits[index];
         let (class, word) = of_state(visit.status);
         let failed = run.view.visits.iter().filter(|other| other.parent == Some(index) && other.has_failed()).count();
+        let (class, word) =
+            if failed > 0 && visit.status == Status::Done { of_state(Status::Caught) } else { (class, word) };
         rows.push(Row {
             id: index,
             address: format!("{page}?{}&{}#step", member("tab", tab), member("step", &visit.state)),

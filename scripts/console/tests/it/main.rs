@@ -5,4 +5,5 @@ mod bed;
 mod browser;
 mod hand;
 mod reading;
+mod screens;
 mod site;

@@ -71,7 +71,9 @@ async fn a_run_is_told_on_every_tab_and_nothing_in_it_is_obeyed() {
         assert!(!page.body.contains(" style=") && !page.body.contains(" onclick="), "the policy forbids it");
     }
     let run = site.get(&format!("/runs/{name}?{step}")).await.body;
-    for told in ["Failed", "&#60;script&#62;alert(1)", "Lambda.ResourceNotFoundException", "Redrive…", "aws stepfunctions"] {
+    for told in
+        ["Failed", "&#60;script&#62;alert(1)", "Lambda.ResourceNotFoundException", "Redrive…", "aws stepfunctions"]
+    {
         assert!(run.contains(told), "{told}: {run}");
     }
     assert!(site.get(&format!("/runs/{name}?tab=io")).await.body.contains("said"));
@@ -121,7 +123,8 @@ async fn a_page_is_small_and_asks_nobody_else() {
 
 #[tokio::test]
 async fn a_page_hears_of_what_changes() {
-    let definition = json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 600, "End": true } } });
+    let definition =
+        json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 600, "End": true } } });
     let site = Site::of(definition).await;
     let arn = site.orchestrator().start_with("{}").await.expect("it starts");
     let name = arn.rsplit(':').next().expect("a name").to_owned();

@@ -152,13 +152,7 @@ impl Site {
     }
 
     /// A connection on which that was asked.
-    pub(crate) async fn connect(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> TcpStream {
+    pub(crate) async fn connect(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let host = self.host();
         let mut connection = TcpStream::connect(&host).await.expect("the console listens");
         let mut text = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");

@@ -11,10 +11,10 @@ use serde_json::json;
 use super::Outcome;
 use crate::catalogue::Project;
 use crate::place::Where;
-use runs::Orchestrator;
 use crate::run::{count, table};
 use crate::say;
 use crate::stack::with_runs;
+use runs::Orchestrator;
 
 /// Estimate what a month in AWS costs, from what a run did.
 #[derive(Args, Debug)]

@@ -7,9 +7,9 @@ use super::{Follow, Outcome};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use crate::place::Where;
-use runs::Orchestrator;
 use crate::stack::{Held, PATIENCE, StackOptions};
 use crate::{run, say, stack};
+use runs::Orchestrator;
 
 /// Let a failed run go on where it failed; what is finished is not done again.
 ///

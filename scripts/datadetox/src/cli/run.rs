@@ -10,9 +10,9 @@ use super::{Outcome, Reading, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
 use crate::place::Where;
-use runs::Orchestrator;
 use crate::stack::{LOOK, StackOptions};
 use crate::{run, say, stack};
+use runs::Orchestrator;
 
 /// Run the pipeline once, here, and exit with its result.
 ///

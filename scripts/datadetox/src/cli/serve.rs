@@ -15,10 +15,10 @@ use web_console::{Console, Settings};
 use super::{Outcome, SampleOptions};
 use crate::catalogue::Project;
 use crate::interruption::until_interrupted;
-use runs::Orchestrator;
 use crate::place::Where;
 use crate::stack::{PATIENCE, StackOptions};
 use crate::{run, say, stack};
+use runs::Orchestrator;
 
 /// Starts the stack, loads the warehouse, and keeps running until it is interrupted.
 #[derive(Args, Debug)]

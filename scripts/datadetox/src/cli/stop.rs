@@ -9,9 +9,9 @@ use clap::Args;
 use super::Outcome;
 use crate::catalogue::Project;
 use crate::place::Where;
-use runs::Orchestrator;
 use crate::say;
 use crate::stack::with_runs;
+use runs::Orchestrator;
 
 /// How long a run may take to stop.
 const PATIENCE: Duration = Duration::from_secs(30);

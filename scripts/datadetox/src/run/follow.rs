@@ -9,9 +9,9 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::tree::line;
-use runs::{View, Visit};
-use runs::Orchestrator;
 use crate::say;
+use runs::Orchestrator;
+use runs::{View, Visit};
 
 /// Follows a run to its end.
 pub(super) async fn follow(orchestrator: &Orchestrator, arn: &str) -> Result<()> {

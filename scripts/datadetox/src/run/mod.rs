@@ -13,13 +13,13 @@ use catalog::Deployment;
 use catalog::message::RunInput;
 use tokio::time::Instant;
 
-pub(crate) use runs::figures::{count, duration, instant};
 pub(crate) use report::Report;
 pub(crate) use runs::Ending;
+pub(crate) use runs::figures::{count, duration, instant};
 pub(crate) use table::table;
 
-use runs::Orchestrator;
 use crate::say;
+use runs::Orchestrator;
 
 /// Follows a run to its end, and prints on stdout what it did.
 pub(crate) async fn finish(

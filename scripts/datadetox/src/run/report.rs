@@ -12,11 +12,11 @@ use catalog::message::{Counts, Failure};
 use catalog::{Deployment, Fault, ledger};
 use serde_json::{Value, json};
 
-use runs::figures::{bytes, count, duration, span};
 use super::table::table;
 use super::tree::tree;
-use runs::{Ending, Orchestrator, View, Visit};
 use crate::say;
+use runs::figures::{bytes, count, duration, span};
+use runs::{Ending, Orchestrator, View, Visit};
 
 /// A run and everything that is told of it.
 pub(crate) struct Report<'d> {
