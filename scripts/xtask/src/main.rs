@@ -3,6 +3,7 @@
 //! Every path is from the root of the repository, where the scripts stand. No part of the product depends on this.
 
 mod account;
+mod contents;
 mod names;
 mod pack;
 mod schedule;
@@ -64,6 +65,11 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         packages: PathBuf,
     },
+    /// Add to a program's CycloneDX document what the console's pages have of npm packages.
+    Contents {
+        /// What cargo-cyclonedx wrote of the program.
+        document: PathBuf,
+    },
     /// Read the JSON of a full run on stdin, and see whether every row of it is accounted for. Exits 3 when another run
     /// was at work and this one did nothing.
     Account,
@@ -109,6 +115,12 @@ fn run(command: Command) -> Result<ExitCode> {
             for package in pack::pack(&PROGRAMS, Path::new(CATALOG), &programs, &packages)? {
                 say(&package.to_string());
             }
+        }
+        Command::Contents { document } => {
+            contents::add(
+                &document,
+                contents::components(Path::new(contents::ASSETS), Path::new(contents::PACKAGES))?,
+            )?;
         }
         Command::Account => {
             let text = std::io::read_to_string(std::io::stdin()).context("cannot read the run")?;
