@@ -8,6 +8,8 @@ use super::text::{lines, width};
 /// Height of letters: of names, and of what is told beside them.
 pub(super) const NAME: i32 = 12;
 pub(super) const SMALL: i32 = 10;
+/// What bold names are measured with: they are wider.
+pub(super) const BOLD: i32 = NAME + 1;
 /// Around the drawing.
 const MARGIN: i32 = 10;
 /// Room of a sign beside a text.
@@ -21,6 +23,8 @@ pub(super) const CHIP: i32 = 32;
 const LONGEST: i32 = 150;
 /// Room of the longest detail that is usual: `11 of 11 failed`.
 const DETAIL: i32 = 86;
+/// The narrowest that a task is: `14 min 2 s` and its sign.
+const TASK: i32 = 76;
 /// Between two rows without lines, and between two lines.
 const GAP: i32 = 16;
 const LANE: i32 = 5;
@@ -46,6 +50,8 @@ pub(super) struct Rect {
 pub(super) struct Block {
     pub(super) rect: Rect,
     pub(super) chips: Vec<Rect>,
+    /// Whether it stands in the main line.
+    pub(super) is_main: bool,
 }
 
 pub(super) struct Line {
@@ -89,7 +95,7 @@ pub(super) fn layout(shape: &Shape<'_>) -> Layout {
         let (width, height) = sizes[state];
         let y = tops[row_of[state]] + (heights[row_of[state]] - height) / 2;
         let rect = Rect { x: place.x + shift, y, width, height };
-        Block { rect, chips: chips(&shape.states[state], rect) }
+        Block { rect, chips: chips(&shape.states[state], rect), is_main: place.row == 0 }
     };
     let boxes: Vec<Block> = places.iter().enumerate().map(block).collect();
     let line = |way: route::Route| {
@@ -141,9 +147,9 @@ pub(super) fn prefix<'a>(state: &State<'a>) -> &'a str {
 fn size(state: &State<'_>) -> (i32, i32) {
     let text = |size: i32| width(state.name, size).min(LONGEST);
     match state.kind {
-        Kind::Task | Kind::Map => ((text(NAME) + 2 * PADDING).max(DETAIL), 42),
+        Kind::Task | Kind::Map => ((text(BOLD) + 2 * PADDING).max(TASK), 42),
         Kind::Pass => (text(SMALL) + SIGN + PADDING, 24),
-        Kind::Succeed | Kind::Fail => (text(NAME) + SIGN + 2 * PADDING, 28),
+        Kind::Succeed | Kind::Fail => (text(BOLD) + SIGN + 2 * PADDING, 28),
         Kind::Choice => {
             let lines = lines(state.name, SMALL, LONGEST);
             let widest = lines.iter().map(|line| width(line, SMALL)).max().unwrap_or(0);
@@ -152,7 +158,7 @@ fn size(state: &State<'_>) -> (i32, i32) {
         Kind::Parallel => {
             let (columns, rows, chip) = grid(state);
             let grid = columns * (chip + BETWEEN) - BETWEEN;
-            let title = text(NAME) + SIGN + DETAIL;
+            let title = text(BOLD) + SIGN + DETAIL;
             (grid.max(title) + 2 * PADDING, TITLE + rows * (CHIP + BETWEEN) - BETWEEN + PADDING)
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::shape::{Kind, Shape};
 
 /// Between the states of a line: room for an arrow.
-const ARROW: i32 = 26;
+const ARROW: i32 = 24;
 /// Between two lines of a row: room for a line that passes.
 const APART: i32 = 22;
 /// What a row further from the main line costs, in steps to the side.
@@ -100,11 +100,14 @@ impl Lines<'_> {
         }
     }
 
-    /// Whether another line that begins at what has a place leads to a state.
+    /// Whether another line leads to a state: one that has its place beside the main line, or begins at what has one.
     fn is_awaited(&self, state: usize, line: &[usize]) -> bool {
         let begins = |from: usize| self.before[from].iter().any(|(before, _)| self.places[*before].is_some());
-        let other = |from: usize| from != state && self.places[from].is_none() && !line.contains(&from);
-        self.before[state].iter().any(|(from, is_catch)| !is_catch && other(*from) && begins(*from))
+        let leads = |from: usize| match self.places[from] {
+            Some(place) => place.row != 0 && !line.is_empty(),
+            None => from != state && !line.contains(&from) && begins(from),
+        };
+        self.before[state].iter().any(|(from, is_catch)| !is_catch && leads(*from))
     }
 
     fn targets(&self, line: &[usize]) -> VecDeque<usize> {
@@ -142,10 +145,12 @@ impl Lines<'_> {
         let mut from: Vec<i32> = begins.iter().map(|place| place.way_out()).collect();
         from.sort_unstable();
         let first = Place { row: 0, x: 0, width: self.widths[line[0]] };
-        let wanted = from.get(from.len() / 2).map_or(0, |x| x - first.way_in()).max(0);
+        let width = self.length(line);
+        // Not further to the right than the main line, where it can be helped.
+        let end = self.rows.get(&0).and_then(|main| main.last()).map_or(0, |(_, end)| end - width);
+        let wanted = from.get(from.len() / 2).map_or(0, |x| x - first.way_in()).min(end).max(0);
         let nearest = begins.iter().map(|place| place.row * side).max().unwrap_or(0).max(0) + 1;
         let farthest = self.rows.keys().map(|row| row * side).max().unwrap_or(0).max(nearest - 1) + 1;
-        let width = self.length(line);
         let slots = (nearest..=farthest).map(|depth| {
             let taken = self.rows.get(&(depth * side)).map(Vec::as_slice).unwrap_or_default();
             let x = slot(taken, wanted, width);

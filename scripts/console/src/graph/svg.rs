@@ -7,7 +7,7 @@ use askama::Template;
 use runs::View;
 use serde_json::Value;
 
-use super::layout::{Block, CHIP, Layout, Line, NAME, Rect, SIGN, SMALL, layout, prefix};
+use super::layout::{BOLD, Block, CHIP, Layout, Line, NAME, Rect, SIGN, SMALL, layout, prefix};
 use super::shape::{Kind, Shape, State};
 use super::text::{clean, fit, id, lines, width};
 use super::told::{History, Mark, Told};
@@ -63,8 +63,9 @@ struct Text {
 /// A run's graph, as HTML may hold it and as a file of its own.
 pub(crate) fn svg(definition: &Value, view: &View, chosen: Option<&str>, link: &dyn Fn(&str) -> String) -> String {
     let shape = Shape::of(definition);
-    let history = History::of(view, &shape);
     let Layout { width, height, boxes, lines } = layout(&shape);
+    let names = shape.states.iter().zip(&boxes).map(|(state, block)| (state.name, block.is_main));
+    let history = History::of(view, &names.collect());
     let mut steps = Vec::new();
     for (state, block) in shape.states.iter().zip(&boxes) {
         let branches = history.branches(state.name, &state.branches);
@@ -121,17 +122,17 @@ fn step(state: &State<'_>, block: &Block, told: &Told, link: &dyn Fn(&str) -> St
             let line = y + 17;
             step.put_sign(told, x + 10, line - 4);
             let start = x + 10 + if is_told { SIGN } else { 0 };
-            let name = fit(state.name, NAME, across - 20 - SIGN - width(&told.detail, SMALL) - 8).into_owned();
-            let beside = start + width(&name, NAME) + 8;
+            let name = fit(state.name, BOLD, across - 20 - SIGN - width(&told.detail, SMALL) - 8).into_owned();
+            let beside = start + width(&name, BOLD) + 8;
             step.put(start, line, "name start", name);
             let detail = fit(&told.detail, SMALL, x + across - 10 - beside).into_owned();
             step.put(beside, line, "detail start", detail);
         }
         Kind::Task | Kind::Map if !told.detail.is_empty() => {
-            step.put(middle, centre - 3, "name", fit(state.name, NAME, across - 12).into_owned());
+            step.put(middle, centre - 3, "name", fit(state.name, BOLD, across - 12).into_owned());
             step.put_centred(told, middle, centre + 13, "detail", &fit(&told.detail, SMALL, room));
         }
-        Kind::Task | Kind::Map => step.put(middle, centre + 4, "name", fit(state.name, NAME, across - 12).into_owned()),
+        Kind::Task | Kind::Map => step.put(middle, centre + 4, "name", fit(state.name, BOLD, across - 12).into_owned()),
         Kind::Choice => {
             let lines = lines(state.name, SMALL, across - SIGN - 20);
             let widest = lines.iter().map(|line| width(line, SMALL)).max().unwrap_or(0);
@@ -144,7 +145,7 @@ fn step(state: &State<'_>, block: &Block, told: &Told, link: &dyn Fn(&str) -> St
         }
         Kind::Pass => step.put_centred(told, middle, centre + 4, "small", &fit(state.name, SMALL, room + 4)),
         Kind::Succeed | Kind::Fail => {
-            step.put_centred(told, middle, centre + 4, "name", &fit(state.name, NAME, room));
+            step.put_centred(told, middle, centre + 4, "name", &fit(state.name, BOLD, room));
         }
     }
     step
@@ -202,7 +203,7 @@ impl Step {
 
     /// The sign and a text, together in the middle.
     fn put_centred(&mut self, told: &Told, middle: i32, y: i32, class: &'static str, text: &str) {
-        let size = if class == "name" { NAME } else { SMALL };
+        let size = if class == "name" { BOLD } else { SMALL };
         let shift = if told.mark == Mark::NotRun { 0 } else { SIGN / 2 };
         self.put_sign(told, middle - width(text, size) / 2 - shift, y - 4);
         self.put(middle + shift, y, class, text.to_owned());

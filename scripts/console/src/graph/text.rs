@@ -40,7 +40,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 /// An element's id for a state's name: another one for another name.
-pub(super) fn id(state: &str) -> String {
+pub(crate) fn id(state: &str) -> String {
     let letter = |letter: char| match letter {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => letter.to_string(),
         ' ' => "-".to_owned(),
@@ -55,8 +55,8 @@ fn hundredths(letter: char) -> i32 {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | '\'' | ':' | ';' | '|' | '!' => 29,
         'f' | 't' | 'r' | ' ' | '(' | ')' | '[' | ']' | '/' | '-' | '·' => 38,
         'm' | 'w' | 'M' | 'W' | '@' | '%' | '…' => 92,
-        'A'..='Z' | '&' | '<' | '>' | '+' | '=' | '~' | '_' => 70,
-        ' '..='~' => 59,
+        'A'..='Z' | '&' | '<' | '>' | '+' | '=' | '~' => 70,
+        ' '..='~' => 58,
         // Wide scripts are as wide as they are high.
         _ => 105,
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use runs::figures::duration;
 use runs::{Status, View, Visit};
 
-use super::shape::{Branch, Kind, Shape};
+use super::shape::{Branch, Kind};
 
 /// What is shown of a step beside its name.
 pub(super) struct Told {
@@ -80,27 +80,31 @@ pub(super) struct History<'a> {
     view: &'a View,
     /// Passes through the machine's own states, in order.
     own: HashMap<&'a str, Vec<&'a Visit>>,
-    /// The ways that were taken: whether an error took the last of them.
+    /// The ways that were taken, and whether it was an error that led there the last time.
     taken: HashMap<(&'a str, &'a str), bool>,
     /// The indices of the newest pass through each.
     newest: HashMap<&'a str, usize>,
 }
 
 impl<'a> History<'a> {
-    pub(super) fn of(view: &'a View, shape: &Shape<'_>) -> Self {
-        let names: HashSet<&str> = shape.states.iter().map(|state| state.name).collect();
+    /// A history, given the machine's own states and which of them are its main line.
+    pub(super) fn of(view: &'a View, is_main: &HashMap<&str, bool>) -> Self {
         let mut history = Self { view, own: HashMap::new(), taken: HashMap::new(), newest: HashMap::new() };
+        let failed: HashSet<usize> =
+            view.visits.iter().filter(|visit| visit.has_failed()).filter_map(|visit| visit.parent).collect();
         let mut before: Option<&Visit> = None;
+        let mut is_trouble = false;
         for (index, visit) in view.visits.iter().enumerate() {
             // What a Map iterates over is told beside the Map's own pass.
-            if visit.parent.is_some() || !names.contains(&*visit.state) {
-                continue;
-            }
+            let Some(is_main) = is_main.get(&*visit.state).filter(|_| visit.parent.is_none()) else { continue };
             history.own.entry(&visit.state).or_default().push(visit);
             history.newest.insert(&visit.state, index);
             if let Some(before) = before {
-                history.taken.insert((&before.state, &visit.state), before.has_failed());
+                history.taken.insert((&before.state, &visit.state), is_trouble);
             }
+            // What comes of an error is its way until the main line is at work again.
+            let is_at_work = *is_main && (visit.tries > 0 || visit.is_parallel);
+            is_trouble = visit.has_failed() || failed.contains(&index) || (is_trouble && !is_at_work);
             before = Some(visit);
         }
         history
@@ -115,7 +119,11 @@ impl<'a> History<'a> {
     pub(super) fn state(&self, name: &str, kind: Kind, branches: &[Told]) -> Told {
         let visits = self.own.get(name).map(Vec::as_slice).unwrap_or_default();
         let Some(last) = visits.last() else {
-            let detail = if kind == Kind::Parallel { format!("{} branches", branches.len()) } else { String::new() };
+            let detail = match (kind, branches.len()) {
+                (Kind::Parallel, 1) => "1 branch".to_owned(),
+                (Kind::Parallel, count) => format!("{count} branches"),
+                _ => String::new(),
+            };
             return Told { mark: Mark::NotRun, detail, outcome: String::new() };
         };
         let mut mark = Mark::from(last.status);
