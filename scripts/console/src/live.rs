@@ -46,9 +46,10 @@ fn watch(site: Shared, watched: Watched) -> Sse<impl Stream<Item = Result<Event,
             watch.ticks.tick().await;
             // What cannot be asked for now is asked for at the next tick; the page says so itself when it is loaded.
             let Ok(seen) = watch.watched.state(&watch.site).await else { continue };
-            // The first one as well: it may have changed since the page was written.
+            // The first one as well: it may have changed since the page was written. An event without data a browser keeps
+            // to itself.
             if watch.shown.replace(seen) != Some(seen) {
-                return Some((Ok(Event::default().event("changed").data("")), watch));
+                return Some((Ok(Event::default().event("changed").data("now")), watch));
             }
         }
     });

@@ -14,7 +14,6 @@ mod text;
 mod told;
 
 pub(crate) use svg::svg;
-pub(crate) use text::id;
 use told::Mark;
 
 /// What the colours mean.

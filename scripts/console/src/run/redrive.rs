@@ -62,12 +62,16 @@ impl Preview {
             }
         }
         if failed.is_none() {
-            for visit in run.view.visits.iter().filter(|visit| visit.tries > 0) {
-                let list = if visit.status == Status::Done { &mut stays } else { &mut again };
-                list.push((
-                    visit.state.clone(),
-                    if visit.status == Status::Done { "done".to_owned() } else { why(visit) },
-                ));
+            let visits = &run.view.visits;
+            for (index, visit) in visits.iter().enumerate() {
+                // What is around others goes on with them.
+                let is_around = visits.iter().any(|other| other.parent == Some(index));
+                match visit.status {
+                    Status::Done if visit.tries > 0 => stays.push((visit.state.clone(), "done".to_owned())),
+                    Status::Done => {}
+                    _ if is_around => {}
+                    _ => again.push((visit.state.clone(), why(visit))),
+                }
             }
         }
         Ok(Self { again, stays, overtaken_by: overtaken_by(site, run).await? })

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::layout::{Layout, Rect, layout};
 use super::shape::Shape;
-use super::{id, legend, svg};
+use super::text::id;
+use super::{legend, svg};
 use history::{History, extracting, failed};
 
 fn shipped() -> Value {
