@@ -26,6 +26,7 @@ pub mod copy;
 pub mod csv;
 mod jsonb;
 mod layout;
+mod pages;
 pub mod parquet;
 mod rows;
 
