@@ -24,6 +24,7 @@
 mod cell;
 pub mod copy;
 pub mod csv;
+mod footer;
 mod jsonb;
 mod layout;
 mod pages;

@@ -1,18 +1,18 @@
 //! Parquet: one file in memory, row group by row group, out and in.
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow2::datatypes::{Field, Schema as ArrowSchema};
-use arrow2::io::parquet::read::{self, RowGroupMetaData, schema as parquet_schema};
+use arrow2::io::parquet::read::RowGroupMetaData;
 use arrow2::io::parquet::write::{
     CompressionOptions, Encoding, FileWriter, RowGroupIterator, Version, WriteOptions, to_parquet_schema,
 };
 
 use crate::layout::Layout;
-use crate::pages;
 use crate::rows::{Chunk, Column, Schema};
+use crate::{footer, pages};
 
 /// Rows in a row group at most: readers skip and hold whole groups.
 pub const GROUP_ROWS: usize = 65_536;
@@ -141,19 +141,9 @@ impl<B: AsRef<[u8]>> Reader<B> {
     /// # Errors
     /// When it is no such file.
     pub fn new(bytes: B, schema: &Schema) -> Result<Self, ParquetError> {
-        let metadata = read::read_metadata(&mut Cursor::new(bytes.as_ref()))?;
         let arrow = arrow_schema(schema);
-        let (found, wanted) = (metadata.schema(), to_parquet_schema(&arrow)?);
-        if found.columns() != wanted.columns() {
-            let names = |fields| {
-                let fields = parquet_schema::parquet_to_arrow_schema(fields).into_iter();
-                fields.map(|field| format!("{} {:?}", field.name, field.data_type)).collect::<Vec<_>>().join(", ")
-            };
-            let what = format!("its columns are {}, not {}", names(found.fields()), names(wanted.fields()));
-            return Err(ParquetError::refused(what));
-        }
-        pages::check(&metadata.row_groups, bytes.as_ref().len())?;
-        Ok(Self { bytes, fields: arrow.fields, groups: metadata.row_groups.into_iter() })
+        let groups = footer::read(bytes.as_ref(), &to_parquet_schema(&arrow)?)?.into_iter();
+        Ok(Self { bytes, fields: arrow.fields, groups })
     }
 }
 
