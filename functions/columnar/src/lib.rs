@@ -24,8 +24,10 @@
 mod cell;
 pub mod copy;
 pub mod csv;
+mod footer;
 mod jsonb;
 mod layout;
+mod pages;
 pub mod parquet;
 mod rows;
 

@@ -1,15 +1,25 @@
 //! Parquet: one file in memory, row group by row group, out and in.
 
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow2::datatypes::{Field, Schema as ArrowSchema};
-use arrow2::io::parquet::read;
-use arrow2::io::parquet::write::{CompressionOptions, Encoding, FileWriter, RowGroupIterator, Version, WriteOptions};
+use arrow2::io::parquet::read::RowGroupMetaData;
+use arrow2::io::parquet::write::{
+    CompressionOptions, Encoding, FileWriter, RowGroupIterator, Version, WriteOptions, to_parquet_schema,
+};
 
 use crate::layout::Layout;
 use crate::rows::{Chunk, Column, Schema};
+use crate::{footer, pages};
+
+/// Rows in a row group at most: readers skip and hold whole groups.
+pub const GROUP_ROWS: usize = 65_536;
+/// Text at which a row group is ended, where rows are long.
+pub const GROUP_TEXT_BYTES: usize = 8 << 20;
+/// Bytes at which a page is ended.
+pub(crate) const PAGE_BYTES: usize = 1 << 20;
 
 /// A file that cannot be written, or is not the one that was written.
 #[derive(Debug, thiserror::Error)]
@@ -19,19 +29,25 @@ pub struct ParquetError {
     source: Option<arrow2::error::Error>,
 }
 
+impl ParquetError {
+    pub(crate) fn refused(what: String) -> Self {
+        Self { what, source: None }
+    }
+}
+
 impl From<arrow2::error::Error> for ParquetError {
     fn from(error: arrow2::error::Error) -> Self {
         Self { what: "Parquet cannot be read or written".to_owned(), source: Some(error) }
     }
 }
 
-const OPTIONS: WriteOptions = WriteOptions {
+pub(crate) const OPTIONS: WriteOptions = WriteOptions {
     write_statistics: true,
     // Zstandard's default level: a third of the size at a tenth of the time that COPY needs for the same rows.
     compression: CompressionOptions::Zstd(None),
     // Readers that are not the newest know only the first version of data pages.
     version: Version::V1,
-    data_pagesize_limit: None,
+    data_pagesize_limit: Some(PAGE_BYTES),
 };
 
 /// A file being written.
@@ -58,8 +74,11 @@ impl Writer {
     /// Adds the rows as one row group.
     ///
     /// # Errors
-    /// When they are of another schema.
+    /// When they are of another schema, or more than [`GROUP_ROWS`].
     pub fn write(&mut self, rows: Chunk) -> Result<(), ParquetError> {
+        if rows.len() > GROUP_ROWS {
+            return Err(ParquetError::refused(format!("a row group of {} rows, more than {GROUP_ROWS}", rows.len())));
+        }
         self.rows += rows.len() as u64;
         let encodings = self.schema.fields.iter().map(|_| vec![Encoding::Plain]).collect();
         for group in RowGroupIterator::try_new(std::iter::once(Ok(rows.0)), &self.schema, OPTIONS, encodings)? {
@@ -110,34 +129,21 @@ impl Write for Counted {
 
 /// The row groups of a file, one [`Chunk`] each.
 pub struct Reader<B: AsRef<[u8]>> {
-    chunks: read::FileReader<Cursor<B>>,
+    bytes: B,
+    fields: Vec<Field>,
+    groups: std::vec::IntoIter<RowGroupMetaData>,
 }
 
 impl<B: AsRef<[u8]>> Reader<B> {
     /// Opens a file that [`Writer`] wrote with the same schema. The caller has verified its digest: Parquet from anywhere
-    /// else is not given to this reader.
+    /// else is not given to this reader. It may panic at such a file; it does not take memory without end.
     ///
     /// # Errors
     /// When it is no such file.
     pub fn new(bytes: B, schema: &Schema) -> Result<Self, ParquetError> {
-        let mut cursor = Cursor::new(bytes);
-        let metadata = read::read_metadata(&mut cursor)?;
-        let found = read::infer_schema(&metadata)?;
-        let wanted = arrow_schema(schema);
-        if found.fields != wanted.fields {
-            let names = |schema: &ArrowSchema| {
-                schema
-                    .fields
-                    .iter()
-                    .map(|field| format!("{} {:?}", field.name, field.data_type))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            let what = format!("its columns are {}, not {}", names(&found), names(&wanted));
-            return Err(ParquetError { what, source: None });
-        }
-        let chunks = read::FileReader::new(cursor, metadata.row_groups, wanted, None, None, None);
-        Ok(Self { chunks })
+        let arrow = arrow_schema(schema);
+        let groups = footer::read(bytes.as_ref(), &to_parquet_schema(&arrow)?)?.into_iter();
+        Ok(Self { bytes, fields: arrow.fields, groups })
     }
 }
 
@@ -145,11 +151,12 @@ impl<B: AsRef<[u8]>> Iterator for Reader<B> {
     type Item = Result<Chunk, ParquetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.chunks.next().map(|chunk| chunk.map(Chunk).map_err(ParquetError::from))
+        let group = self.groups.find(|group| group.num_rows() > 0)?;
+        Some(pages::read(self.bytes.as_ref(), &group, &self.fields).map(Chunk))
     }
 }
 
-fn arrow_schema(schema: &Schema) -> ArrowSchema {
+pub(crate) fn arrow_schema(schema: &Schema) -> ArrowSchema {
     let field = |column: &Column| Field::new(&column.name, Layout::of(column.value).declared, true);
     schema.0.iter().map(field).collect::<Vec<_>>().into()
 }

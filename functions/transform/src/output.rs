@@ -3,14 +3,10 @@
 use catalog::key::{Format, Key};
 use catalog::manifest::Part;
 use catalog::{BatchName, Error, Fault, ROW_VERSION, Result, Target, ValueType};
-use columnar::parquet::Writer;
+use columnar::parquet::{GROUP_ROWS, GROUP_TEXT_BYTES, Writer};
 use columnar::{Cell, Column, Rows, Schema};
 use host::{Bucket, Host};
 
-/// Rows in a row group: readers skip and hold whole groups.
-const GROUP_ROWS: usize = 65_536;
-/// Text in a row group, where rows are long.
-const GROUP_TEXT_BYTES: usize = 8 << 20;
 /// The load reads a file whole.
 const FILE_BYTES: u64 = Format::Parquet.part_bytes() as u64;
 

@@ -2,8 +2,6 @@
 //!
 //! arrow2 may panic on a file that it did not write, and a function answers `Internal.Bug` then: such a panic is no find
 //! here, one of our own code is, and so is what no function survives: memory that has no end, a loop, a fault.
-//! Of these one is known: a run of definition levels whose length is nought (byte 815 of the seed `groups` as 0) takes memory
-//! without end. No length in the footer tells of it; what keeps it out is the digest that is verified before a file is read.
 
 #![no_main]
 
