@@ -36,15 +36,11 @@ struct FailedPage {
 }
 
 /// A page that cannot be shown.
-pub(crate) struct Failed {
-    status: StatusCode,
-    frame: Frame,
-    what: String,
-}
+pub(crate) struct Failed(StatusCode, Box<FailedPage>);
 
 impl Failed {
     pub(crate) fn new(site: &Site, status: StatusCode, what: impl Into<String>) -> Self {
-        Self { status, frame: Frame::of(site, "Not shown"), what: what.into() }
+        Self(status, Box::new(FailedPage { frame: Frame::of(site, "Not shown"), what: what.into() }))
     }
 
     /// What Step Functions answers instead.
@@ -57,8 +53,7 @@ impl Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let page = render(&FailedPage { frame: self.frame, what: self.what });
-        (self.status, page).into_response()
+        (self.0, render(&*self.1)).into_response()
     }
 }
 

@@ -41,7 +41,6 @@ struct Step {
     id: Option<String>,
     href: String,
     says: String,
-    whole: String,
     outline: String,
     sign: Option<Sign>,
     texts: Vec<Text>,
@@ -172,9 +171,8 @@ fn link_to(name: &str, told: &Told, link: &dyn Fn(&str) -> String) -> Step {
     if told.mark != Mark::NotRun && !told.detail.is_empty() && told.mark != Mark::Running {
         let _ = write!(says, ", {}", told.detail);
     }
-    let mut whole = says.clone();
     if !told.outcome.is_empty() {
-        let _ = write!(whole, ", {}", clean(&told.outcome));
+        let _ = write!(says, ", {}", clean(&told.outcome));
     }
     Step {
         class: told.mark.class(),
@@ -183,7 +181,6 @@ fn link_to(name: &str, told: &Told, link: &dyn Fn(&str) -> String) -> Step {
         id: Some(id(name)),
         href: clean(&link(name)),
         says,
-        whole,
         outline: String::new(),
         sign: None,
         texts: Vec::new(),

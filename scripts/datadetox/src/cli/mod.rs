@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::catalogue::Project;
-    use crate::orchestrator::Where;
+    use crate::place::Where;
 
     fn said(words: &[&str]) -> Result<Cli, clap::Error> {
         parse(words.iter().map(OsString::from))

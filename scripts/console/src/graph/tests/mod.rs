@@ -78,8 +78,9 @@ fn elements(svg: &str) -> Vec<Element> {
 
 /// Each link's words, and its classes.
 fn steps(svg: &str) -> Vec<(String, String)> {
-    let links = elements(svg).into_iter().filter(|element| element.name == "a");
-    links.map(|link| (link.attributes["aria-label"].clone(), link.attributes["class"].clone())).collect()
+    let elements = elements(svg);
+    let links = elements.windows(2).filter(|pair| pair[0].name == "a" && pair[1].name == "title");
+    links.map(|pair| (pair[1].text.clone(), pair[0].attributes["class"].clone())).collect()
 }
 
 fn is_apart(a: Rect, b: Rect) -> bool {
@@ -217,8 +218,8 @@ fn a_run_that_failed_shows_where_and_which_way_it_took() {
         Extract sales_order: succeeded, 121 ms [step chip s-done]
         Extract purchase_order: succeeded, 128 ms [step chip s-done]
         Extract transaction: succeeded, 135 ms [step chip s-done]
-        Extract payment: caught error, 3 tries [step chip s-caught chosen]
-        Halt: failed, 40 ms [step task s-failed]
+        Extract payment: caught error, 3 tries, Source.AccessDenied [step chip s-caught chosen]
+        Halt: failed, 40 ms, Source.AccessDenied [step task s-failed]
         Extracted?: succeeded [step choice s-done]
         Extract failed: succeeded [step pass s-done]
     "#]]
@@ -243,7 +244,7 @@ fn a_run_that_is_at_work_says_how_far_it_is() {
     let told = steps(&svg);
     let class = |says: &str| told.iter().find(|(told, _)| told == says).map(|(_, class)| class.as_str());
     assert_eq!(class("Extract address: succeeded, 40 ms"), Some("step chip s-done"));
-    assert_eq!(class("Extract counterparty: in progress"), Some("step chip s-running"));
+    assert_eq!(class("Extract counterparty: in progress, Source.AccessDenied"), Some("step chip s-running"));
     assert_eq!(class("Extract currency: in progress"), Some("step chip s-running"));
 }
 
@@ -261,7 +262,7 @@ fn the_way_an_error_took_is_coloured_as_one_and_what_was_stopped_is_cancelled() 
     let svg = draw(&definition, &history.view(), None);
     let told = steps(&svg);
     let expected = [
-        ("a: caught error, 2 tries", "step task s-caught"),
+        ("a: caught error, 2 tries, Source.AccessDenied", "step task s-caught"),
         ("b: not run", "step task s-none"),
         ("tell: cancelled, 4 ms", "step task s-aborted"),
     ];
