@@ -17,8 +17,8 @@ pub(crate) const TRUSTED: &str = "SELECT r.oid FROM pg_roles r JOIN pg_roles own
      WHERE r.rolsuper OR r.oid = own.oid OR r.rolname = 'pg_database_owner' OR (NOT own.rolsuper AND pg_has_role(r.oid, 'USAGE'))
         OR r.oid = (SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())";
 
-/// Asks for what is not trusted of the tables `$2` in the schema `$1` and `$4` in `$3`, of what they inherit from and of what
-/// inherits from them: tables by their owner, and by theirs the functions and types that something of a table depends on.
+/// Asks for what is not trusted of the tables `$2` in the schema `$1` and `$4` in `$3`, of what they inherit from, of what
+/// inherits from them, and of what follows their changes by a foreign key, whose triggers run as who made the change: tables by their owner, and by theirs the functions and types that something of a table depends on.
 ///
 /// What a database is made with cannot be depended on: it is not noted, and its owner is a superuser. A function is not
 /// looked into. Of a partition's triggers and indexes those of its parent are told, which alone can be dropped.
@@ -30,7 +30,15 @@ named AS (
     SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND ((n.nspname = $1 AND c.relname = ANY ($2)) OR (n.nspname = $3 AND c.relname = ANY ($4)))),
 above AS (SELECT oid FROM named UNION SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid),
-beneath AS (SELECT oid FROM named UNION SELECT i.inhrelid FROM beneath b JOIN pg_inherits i ON i.inhparent = b.oid),
+follows AS MATERIALIZED (
+    SELECT k.oid, k.conname, k.conrelid, k.confrelid FROM pg_constraint k
+     WHERE k.contype = 'f' AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd'))),
+beneath AS (
+    SELECT oid FROM above UNION
+    SELECT s.oid FROM beneath b CROSS JOIN LATERAL (
+           SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = b.oid
+            UNION ALL
+           SELECT f.conrelid FROM follows f WHERE f.confrelid = b.oid) AS s),
 tables AS MATERIALIZED (SELECT oid FROM above UNION SELECT oid FROM beneath),
 carriers (class, object, removal) AS (
     SELECT 'pg_class'::regclass::oid, t.oid, NULL FROM tables t
@@ -76,6 +84,12 @@ reached AS (
      WHERE r.class <> 'pg_proc'::regclass),
 found (place, carrier, removal, code, kind, name, owner) AS (
     SELECT 0, NULL, NULL, NULL, 'TABLE', c.oid::regclass::text, c.relowner FROM tables t JOIN pg_class c ON c.oid = t.oid
+     WHERE t.oid NOT IN (SELECT conrelid FROM follows) OR t.oid IN (SELECT oid FROM named)
+     UNION ALL
+    SELECT 1, b.type || ' ' || b.identity, format('ALTER TABLE %s DROP CONSTRAINT %I', c.oid::regclass, f.conname),
+           'the triggers of ' || c.oid::regclass, 'TABLE', c.oid::regclass::text, c.relowner
+      FROM follows f JOIN tables t ON t.oid = f.confrelid JOIN pg_class c ON c.oid = f.conrelid
+     CROSS JOIN LATERAL pg_identify_object('pg_constraint'::regclass, f.oid, 0) AS b
      UNION ALL
     SELECT 1, b.type || ' ' || b.identity, r.removal, o.type || ' ' || o.identity, 'ROUTINE', o.identity, p.proowner
       FROM reached r JOIN pg_proc p ON r.class = 'pg_proc'::regclass AND p.oid = r.object

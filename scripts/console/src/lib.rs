@@ -4,7 +4,7 @@
 //! loopback, behind the stack's own door ([`local::Door`]): our own user's browser, no page of another site. What changes
 //! something is a form with a token that only the site's own pages hold, and is not there at all in a site that only reads.
 //! Everything that a page needs is in the program: no network but to the console itself, and a browser is told so
-//! ([`headers`]).
+//! (`headers`).
 //!
 //! ```text
 //! /runs             what happened: search, filter, page by page; up-to-date ones folded

@@ -28,7 +28,13 @@ const THEIRS: &str = "
 
 /// What the owner of the tables does, what is said of it, the statement that takes it away where one is printed, and the one
 /// that gives the code to the loader.
-const WAYS: [(&str, &str, Option<&str>, &str); 18] = [
+const WAYS: [(&str, &str, Option<&str>, &str); 19] = [
+    (
+        "CREATE TABLE mine.notes (staff integer REFERENCES dim_staff ON DELETE CASCADE); ALTER TABLE mine.notes OWNER TO reader",
+        "table constraint notes_staff_fkey on mine.notes uses the triggers of mine.notes",
+        Some("ALTER TABLE mine.notes DROP CONSTRAINT notes_staff_fkey"),
+        "ALTER TABLE mine.notes OWNER TO loader",
+    ),
     (
         "CREATE TRIGGER \"f i\" BEFORE INSERT ON dim_staff FOR EACH ROW EXECUTE FUNCTION mine.fired()",
         "trigger \"f i\" on public.dim_staff uses function mine.fired()",

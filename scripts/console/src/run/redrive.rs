@@ -25,6 +25,10 @@ const PHASES: [(Phase, &str); 5] = [
     (Phase::Load, "Load"),
 ];
 
+/// The place of the plan. A run that failed there or before has read nothing yet: it begins anew, from what the warehouse
+/// holds then.
+const PLAN: usize = 1;
+
 /// Newer runs that are looked at.
 const NEWER: i32 = 100;
 
@@ -53,10 +57,13 @@ impl Preview {
                     }
                 }
                 (Some((_, visit)), Some(failed)) if at == failed => again.push(((*state).to_owned(), why(visit))),
-                (Some(_), Some(failed)) if at < failed => {
+                (Some(_), Some(failed)) if at < failed && failed > PLAN => {
                     stays.push(((*state).to_owned(), "its answer is in the run".to_owned()));
                 }
-                (_, Some(_)) => again.push(((*state).to_owned(), "had not begun".to_owned())),
+                (visit, Some(_)) => {
+                    let why = if visit.is_some() { "begins anew" } else { "had not begun" };
+                    again.push(((*state).to_owned(), why.to_owned()));
+                }
                 // Not this pipeline's kind of failure: what was at work when it ended.
                 (_, None) => {}
             }
@@ -74,7 +81,9 @@ impl Preview {
                 }
             }
         }
-        Ok(Self { again, stays, overtaken_by: overtaken_by(site, run).await? })
+        let has_read = failed.is_none_or(|failed| failed > PLAN);
+        let overtaken_by = if has_read { overtaken_by(site, run).await? } else { None };
+        Ok(Self { again, stays, overtaken_by })
     }
 }
 
@@ -100,13 +109,14 @@ fn why(visit: &runs::Visit) -> String {
     }
 }
 
-/// The newest run that was started later and loaded.
+/// A run that loaded after this one had begun: the warehouse goes by what was loaded last, whoever was started first.
 async fn overtaken_by(site: &Site, run: &Run) -> anyhow::Result<Option<String>> {
     for newer in site.orchestrator.newest_that_succeeded(NEWER).await? {
-        if newer.start_date <= run.described.start_date {
-            break;
-        }
-        if site.summaries.of(&site.orchestrator, &newer).await?.ending == runs::Ending::Loaded {
+        let has_loaded_since = newer.stop_date.is_some_and(|at| at > run.described.start_date);
+        if has_loaded_since
+            && newer.execution_arn != run.described.execution_arn
+            && site.summaries.of(&site.orchestrator, &newer).await?.ending == runs::Ending::Loaded
+        {
             return Ok(Some(newer.name));
         }
     }

@@ -7,12 +7,14 @@
 mod accounts;
 mod changes;
 mod command_line;
+mod console;
 mod crashes;
 mod failures;
 mod first_load;
 mod healing;
 mod hijack;
 mod homes;
+mod own_databases;
 mod panics;
 mod readers;
 mod redrive;

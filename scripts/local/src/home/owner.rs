@@ -22,6 +22,8 @@ const CLOSED: u32 = 0o700;
 const PASSED: u32 = 0o710;
 /// Who may write into a folder may have put something there.
 const WRITTEN: u32 = 0o022;
+/// The owner alone, and it was not looked yet for what others put there: whatever ends a look, the next start looks again.
+const UNSEEN: u32 = 0o1700;
 
 /// A folder of ours.
 pub(super) struct Claimed {
@@ -53,13 +55,14 @@ pub(super) fn claim(root: &Path) -> Result<Claimed> {
     }
     let folder = open(&path, ours())?;
     keep_closed();
-    let mode = folder.metadata()?.mode() & 0o777;
+    let mode = folder.metadata()?.mode() & 0o1777;
     let was_open = mode & !CLOSED != 0 && !(mode == PASSED && ours() == 0);
     if was_open {
-        close(&folder, &path)?;
-        if mode & WRITTEN != 0 {
+        if mode == UNSEEN || mode & WRITTEN != 0 {
+            close_as(UNSEEN, &folder, &path)?;
             refuse_what_others_put(&path, ours())?;
         }
+        close(&folder, &path)?;
     }
     Ok(Claimed { path, was_open })
 }
@@ -95,8 +98,12 @@ fn refuse_another_owner(path: &Path, metadata: &Metadata, us: u32) -> Result<()>
 
 /// Closes a folder of ours, and insists: not every file system keeps modes.
 fn close(folder: &File, path: &Path) -> Result<()> {
+    close_as(CLOSED, folder, path)
+}
+
+fn close_as(mode: u32, folder: &File, path: &Path) -> Result<()> {
     let cannot = || format!("cannot close {} to other accounts", path.display());
-    folder.set_permissions(fs::Permissions::from_mode(CLOSED)).with_context(cannot)?;
+    folder.set_permissions(fs::Permissions::from_mode(mode)).with_context(cannot)?;
     if folder.metadata()?.mode() & 0o077 != 0 {
         bail!("{}: its file system keeps no modes; name a folder on another one with --home", cannot());
     }
@@ -118,6 +125,10 @@ fn refuse_what_others_put(folder: &Path, us: u32) -> Result<()> {
                 bail!("{path} belongs to another account (number {owner}), which could write there: remove it");
             }
             if metadata.is_dir() {
+                // Who is in it already could go on putting things there.
+                if owner == us && metadata.mode() & WRITTEN != 0 {
+                    close(&open(&path, us)?, &path)?;
+                }
                 folders.push(path);
             }
         }
@@ -277,5 +288,20 @@ mod tests {
         refuse_what_others_put(folder.path(), ours()).unwrap();
         let refused = refuse_what_others_put(folder.path(), ours() + 1).unwrap_err().to_string();
         assert!(refused.contains("/lake belongs to another account") && refused.ends_with("remove it"), "{refused}");
+        if ours() == 0 {
+            let home = folder.path().join("home");
+            fs::create_dir_all(home.join("lake/theirs")).unwrap();
+            chown(home.join("lake/theirs"), Some(65_533), None).unwrap();
+            widen(&home.join("lake"), 0o777);
+            widen(&home, 0o777);
+            for start in 0..3 {
+                let refused = claim(&home).err().map(|error| error.to_string());
+                assert!(refused.is_some_and(|why| why.contains("theirs belongs to another account")), "start {start}");
+            }
+            assert_eq!((mode(&home), mode(&home.join("lake"))), (0o700, 0o700), "closed all the while");
+            fs::remove_dir(home.join("lake/theirs")).unwrap();
+            assert!(claim(&home).unwrap().was_open);
+            assert!(!claim(&home).unwrap().was_open);
+        }
     }
 }
