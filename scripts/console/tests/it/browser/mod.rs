@@ -102,9 +102,12 @@ impl Browser {
         address.expect("chromedriver says it").to_owned()
     }
 
-    /// Opens a page and waits until it is loaded.
+    /// Opens a page and waits until it is loaded and drawn: a key that is pressed before is lost.
     pub(crate) async fn open(&self, url: &str) {
         self.client.goto(url).await.unwrap_or_else(|error| panic!("{url} does not open: {error}"));
+        let drawn = "const done = arguments[arguments.length - 1];
+            requestAnimationFrame(() => requestAnimationFrame(() => done()));";
+        self.run_until_done(drawn, vec![]).await;
     }
 
     /// Where the browser is.
