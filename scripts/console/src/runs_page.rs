@@ -124,7 +124,7 @@ enum Line {
 struct RunsPage {
     frame: Frame,
     search: Search,
-    statuses: [(&'static str, &'static str); 5],
+    statuses: [(String, &'static str); 5],
     failed: Vec<Line>,
     lines: Vec<Line>,
     is_folded: bool,
@@ -148,14 +148,15 @@ async fn page(site: &Site, search: Search) -> anyhow::Result<Response> {
     let first: Vec<ExecutionListItem> = first.into_iter().filter(|run| search.wants(run)).collect();
     let Page { mut runs, next } = found(site, &search).await?;
     if puts_failed_first {
-        runs.retain(|run| run.status != ExecutionStatus::Failed);
+        // Older failed ones stay where they are.
+        runs.retain(|run| !first.iter().any(|shown| shown.execution_arn == run.execution_arn));
     }
     let (failed, rows) = (rows(site, first).await?, rows(site, runs).await?);
     let rows_before = rows.len();
     let lines = if search.all.is_empty() { folded(rows) } else { rows.into_iter().map(Line::Run).collect() };
     Ok(render(&RunsPage {
         frame: Frame::of(site, "Runs"),
-        statuses: STATUSES.map(|status| (word(&status), of_run(&status).1)),
+        statuses: STATUSES.map(|status| (status.as_str().to_owned(), of_run(&status).1)),
         failed: failed.into_iter().map(Line::Run).collect(),
         is_folded: lines.len() < rows_before,
         unfolded: search.address("1", &search.token),
@@ -165,13 +166,6 @@ async fn page(site: &Site, search: Search) -> anyhow::Result<Response> {
         lines,
         search,
     }))
-}
-
-/// A status as AWS says it, for longer than a list lives.
-fn word(status: &ExecutionStatus) -> &'static str {
-    STATUSES.iter().position(|known| known == status).map_or("", |at| {
-        ["RUNNING", "SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"].get(at).copied().unwrap_or_default()
-    })
 }
 
 /// The runs that are looked for, and where to go on.

@@ -1,8 +1,9 @@
 //! The schedule: an execution every so often, as EventBridge Scheduler starts one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -39,8 +40,24 @@ impl Drop for Schedule {
     }
 }
 
-/// A name for an execution that starts now; names sort as they were given.
+/// A name for an execution that starts now; names sort as they were given, and this process gives none twice: of two that
+/// are wanted in one millisecond the second is of the next.
 #[must_use]
 pub fn run_name() -> String {
-    clock::now().format("%Y-%m-%dT%H-%M-%S-%3fZ").to_string()
+    static LAST: Mutex<Option<DateTime<Utc>>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = last.map_or_else(clock::now, |last| clock::now().max(last + TimeDelta::milliseconds(1)));
+    *last = Some(at);
+    at.format("%Y-%m-%dT%H-%M-%S-%3fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_wanted_at_once_differ_and_sort() {
+        let names: Vec<String> = (0..1_000).map(|_| run_name()).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    }
 }

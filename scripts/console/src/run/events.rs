@@ -55,8 +55,7 @@ impl Table {
 
 /// Which state an event belongs to, by the event's place in the history.
 fn states(run: &Run) -> std::collections::HashMap<i64, &str> {
-    let of_visit = |visit: &'_ runs::Visit| visit.events.clone();
-    run.view.visits.iter().flat_map(|visit| of_visit(visit).into_iter().map(|id| (id, visit.state.as_str()))).collect()
+    run.view.visits.iter().flat_map(|visit| visit.events.iter().map(|id| (*id, visit.state.as_str()))).collect()
 }
 
 fn row(run: &Run, event: &HistoryEvent, states: &std::collections::HashMap<i64, &str>) -> Row {

@@ -1,7 +1,5 @@
 //! The console in a browser: watched live, worked by mouse and by keyboard, fit for every size, scheme and reader.
 
-use std::time::Duration;
-
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 
@@ -138,8 +136,6 @@ async fn a_thousand_runs_are_shown_page_by_page() {
     let (site, browser) = (Site::of(passing).await, Browser::start().await);
     for _ in 0..1_000 {
         site.orchestrator().start_with("{}").await.expect("it starts");
-        // A name is a time to the millisecond.
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     browser.open(&format!("{}/runs", site.origin())).await;
     let mut seen = browser.count("#runs tbody a").await;
